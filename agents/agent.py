@@ -1,0 +1,113 @@
+"""The policy: encoder, recurrent core, policy and value heads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from agents.config import AgentConfig
+from agents.cores import CORES, Core, State
+from agents.encoders import FEATURES, make_encoder
+
+# A batch of an unroll is encoded in pieces of this many frames on a CPU: the activations of a piece
+# stay in its caches, which is twice as fast as one large batch (and no faster below 64 frames).
+CPU_CHUNK = 128
+
+
+class AgentOutput(NamedTuple):
+    """What the network says of T steps of B environments."""
+
+    logits: Tensor  # [T, B, A] float32, unnormalised log-probabilities of the actions
+    value: Tensor  # [T, B] float32, the estimate of the discounted return from here
+
+
+class Agent(nn.Module):
+    """The network of the paper's RL experiments, for any encoder and core.
+
+    The last reward, clipped to [-1, 1], joins the features. On a step that opens an episode it is
+    zero: that reward belongs to the episode before, and a reset must forget it too.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        core: Core,
+        num_actions: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.core = core
+        self.policy = nn.Linear(core.output_size, num_actions)
+        self.value = nn.Linear(core.output_size, 1)
+        self.dtype = dtype
+
+    def initial_state(self, batch: int) -> State:
+        """Return the core's zero state for `batch` environments."""
+        return self.core.initial_state(batch)
+
+    def forward(
+        self, obs: Tensor, reward: Tensor, first: Tensor, state: State
+    ) -> tuple[AgentOutput, State]:
+        """Unroll over T steps; acting is the case T = 1.
+
+        Args:
+            obs: [T, B, ...], the environments' observations.
+            reward: [T, B], float32; reward[t] arrived together with obs[t].
+            first: [T, B], bool; True where obs[t] opens an episode.
+            state: what the previous unroll returned, or `initial_state(B)`.
+
+        Returns:
+            The outputs at every step, and the state after the last one.
+        """
+        last_reward = reward.clamp(-1, 1).masked_fill(first, 0).unsqueeze(-1)
+        x = torch.cat([self._encode(obs), last_reward], dim=-1)
+        y, state = self.core(x, first, state)
+        return AgentOutput(self.policy(y), self.value(y).squeeze(-1)), state
+
+    def _encode(self, obs: Tensor) -> Tensor:
+        frames = obs.flatten(0, 1)
+        pieces = frames.split(CPU_CHUNK) if obs.device.type == "cpu" else (frames,)
+        lower = self.dtype != torch.float32
+        with torch.autocast(obs.device.type, self.dtype, enabled=lower):
+            features = torch.cat([self.encoder(piece) for piece in pieces])
+        return features.float().unflatten(0, obs.shape[:2])
+
+
+def make_agent(
+    config: AgentConfig,
+    observation_shape: tuple[int, ...],
+    num_actions: int,
+    device: str | torch.device = "cpu",
+) -> Agent:
+    """Build the agent of a configuration, its weights drawn from torch's global generator.
+
+    Raises:
+        ValueError: if the encoder cannot read such observations.
+    """
+    agent = Agent(
+        make_encoder(config.encoder, observation_shape),
+        CORES[config.core](config, FEATURES + 1),
+        num_actions,
+        _encoder_dtype(config.precision, torch.device(device)),
+    )
+    return agent.to(device)
+
+
+def _encoder_dtype(precision: str, device: torch.device) -> torch.dtype:
+    if precision != "auto":
+        return getattr(torch, precision)
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        # Without these instructions a CPU emulates bfloat16 and is slower than in float32.
+        fast = torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw actions [...] int64 from the categorical policy `logits` [..., A]."""
+    flat = logits.flatten(0, -2).softmax(-1)
+    return torch.multinomial(flat, 1, generator=generator).view(logits.shape[:-1])

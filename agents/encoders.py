@@ -1,0 +1,123 @@
+"""From an observation to a feature vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+FEATURES = 256  # the width of every encoder's output, as in the paper
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with a skip connection (IMPALA, Espeholt et al. 2018, figure 3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x [M, C, H, W] to the same shape."""
+        return x + self.block(x)
+
+
+class ImageEncoder(nn.Module):
+    """A convolutional trunk on uint8 images, then one hidden layer.
+
+    An image arrives as [M, H, W, C]; seen as [M, C, H, W] that memory already is the channels-last
+    layout, in which CPU and tensor-core convolutions are several times faster.
+    """
+
+    def __init__(self, trunk: nn.Module, observation_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        height, width, channels = observation_shape
+        size = trunk(torch.zeros(1, channels, height, width)).flatten(1).shape[1]
+        self.features = nn.Linear(size, FEATURES)
+        self.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Map obs [M, H, W, C], uint8, to features [M, FEATURES]."""
+        # 0..255 is exact even in bfloat16.
+        x = obs.permute(0, 3, 1, 2).to(_compute_dtype(obs, self.features.weight)) / 255
+        return torch.relu(self.features(self.trunk(x).flatten(1)))
+
+
+def _compute_dtype(x: Tensor, weight: Tensor) -> torch.dtype:
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.get_autocast_dtype(x.device.type)
+    return weight.dtype
+
+
+def impala(observation_shape: tuple[int, ...]) -> ImageEncoder:
+    """Build the 15-layer residual network of the IMPALA paper (stages of 16, 32, 32 channels)."""
+    layers: list[nn.Module] = []
+    inputs = observation_shape[2]
+    for channels in (16, 32, 32):
+        layers += [
+            nn.Conv2d(inputs, channels, 3, padding=1),
+            nn.MaxPool2d(3, stride=2, padding=1),
+            ResidualBlock(channels),
+            ResidualBlock(channels),
+        ]
+        inputs = channels
+    return ImageEncoder(nn.Sequential(*layers, nn.ReLU()), observation_shape)
+
+
+def nature(observation_shape: tuple[int, ...]) -> ImageEncoder:
+    """Build the three-layer network of the DQN paper (Mnih et al. 2015): 10x cheaper on a CPU."""
+    trunk = nn.Sequential(
+        nn.Conv2d(observation_shape[2], 32, 8, stride=4),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 4, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(64, 64, 3, stride=1),
+        nn.ReLU(),
+    )
+    return ImageEncoder(trunk, observation_shape)
+
+
+class MLPEncoder(nn.Module):
+    """Two hidden layers on a flat observation."""
+
+    def __init__(self, observation_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(math.prod(observation_shape), 64)
+        self.features = nn.Linear(64, FEATURES)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Map obs [M, ...] to features [M, FEATURES]."""
+        x = obs.flatten(1).to(_compute_dtype(obs, self.hidden.weight))
+        return torch.relu(self.features(torch.relu(self.hidden(x))))
+
+
+ENCODERS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
+    "impala": impala,
+    "nature": nature,
+    "mlp": MLPEncoder,
+}
+"""From a name in the configuration to a function of the observation's shape."""
+
+
+def make_encoder(name: str, observation_shape: tuple[int, ...]) -> nn.Module:
+    """Build the encoder `name`; `auto` is `impala` for images [H, W, C] and `mlp` otherwise.
+
+    Raises:
+        ValueError: if the observation is not of the kind or the size that the encoder reads.
+    """
+    image = len(observation_shape) == 3
+    if name == "auto":
+        name = "impala" if image else "mlp"
+    if name != "mlp" and not (image and min(observation_shape[:2]) >= 36):
+        raise ValueError(
+            f"agent.encoder: {name!r} reads images [height, width, channels] of at least 36 x 36, "
+            f"but observations are {list(observation_shape)}: use 'mlp' or 'auto'"
+        )
+    return ENCODERS[name](observation_shape)

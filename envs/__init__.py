@@ -1,0 +1,66 @@
+"""Vector environments. Knows nothing of torch or Ray."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from envs.config import EnvsConfig
+from envs.episodes import Episode, EpisodeTracker
+from envs.gym_env import GymVectorEnv, gym_spec
+from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv
+from envs.scores import NORMALISATION, normalise
+from envs.splits import SPLITS, overlaps, split_config
+from envs.vector import EnvSpec, Timestep, VectorEnv
+
+__all__ = [
+    "NORMALISATION",
+    "SPLITS",
+    "EnvSpec",
+    "EnvsConfig",
+    "Episode",
+    "EpisodeTracker",
+    "Timestep",
+    "VectorEnv",
+    "env_spec",
+    "make_env",
+    "normalise",
+    "overlaps",
+    "split_config",
+]
+
+
+def make_env(config: EnvsConfig, num_envs: int, *, seed: int, offset: int = 0) -> VectorEnv:
+    """Build the environments with the indices `offset` to `offset + num_envs - 1` of a run.
+
+    The environment with index g plays `config.tasks[g % len(config.tasks)]`, so that workers with
+    offsets that follow each other share the tasks out evenly. Other offsets play other episodes,
+    also with the same seed.
+
+    Args:
+        config: tasks and levels.
+        num_envs: N, at least 1.
+        seed: of all chance in them, at least 0.
+        offset: index of the first, at least 0.
+
+    Raises:
+        ValueError: if a task cannot be played here.
+    """
+    indices = range(offset, offset + num_envs)
+    tasks = [config.tasks[index % len(config.tasks)] for index in indices]
+    if config.is_procgen:
+        return ProcgenVectorEnv(config, tasks, seed=_mix(seed, offset))
+    return GymVectorEnv(tasks, seeds=[_mix(seed, index) for index in indices])
+
+
+def env_spec(config: EnvsConfig) -> EnvSpec:
+    """Return what an agent has to know of the tasks.
+
+    Raises:
+        ValueError: if a task cannot be played here, or does not go together with the others.
+    """
+    return PROCGEN_SPEC if config.is_procgen else gym_spec(config.tasks)
+
+
+def _mix(seed: int, index: int) -> int:
+    """Return a seed of 31 bits, which both gym and ProcGen take."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0]) >> 1

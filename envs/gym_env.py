@@ -1,0 +1,170 @@
+"""Environments of Gymnasium and of the old gym, stepped one after the other in this process."""
+
+from __future__ import annotations
+
+import inspect
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.registry import api_of, make
+from envs.vector import EnvSpec, Timestep
+
+_HEAD = struct.Struct("<f?q")  # reward, first, steps on the time limit's counter (-1: no limit)
+
+STATELESS_WRAPPERS = ("OrderEnforcing", "PassiveEnvChecker")
+
+
+class GymVectorEnv:
+    """N registered environments; environment i is of `tasks[i]`.
+
+    Observations are uint8 images [H, W, C] or flat vectors, given as float32; actions are
+    discrete. They can be saved if each has `get_state() -> bytes` and `set_state(bytes)` for its
+    complete state, its random generator included, and no wrapper with a state of its own other
+    than a time limit.
+
+    Args:
+        tasks: the N names.
+        seeds: N seeds, each given at the first reset and never again.
+
+    Raises:
+        ValueError: if a task cannot be played here, or does not go together with the others.
+    """
+
+    def __init__(self, tasks: Sequence[str], *, seeds: Sequence[int]) -> None:
+        self.tasks = tuple(tasks)
+        self.num_envs = len(self.tasks)
+        self._envs = [make(task) for task in self.tasks]
+        self.spec = _common_spec(
+            {task: _spec_of(task, env) for task, env in zip(self.tasks, self._envs, strict=True)}
+        )
+        self._first_actions = [int(env.action_space.start) for env in self._envs]
+        self._now = Timestep(
+            np.zeros((self.num_envs, *self.spec.observation_shape), self.spec.observation_dtype),
+            np.zeros(self.num_envs, np.float32),
+            np.ones(self.num_envs, np.bool_),
+        )
+        for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
+            self._now.obs[i] = env.reset(seed=seed)[0]
+
+    def act(self, action: NDArray[np.integer]) -> None:
+        """See `VectorEnv`."""
+        obs, reward, first = self._now
+        for i, env in enumerate(self._envs):
+            taken = self._first_actions[i] + int(action[i])
+            shown, reward[i], terminated, truncated, _ = env.step(taken)
+            first[i] = terminated or truncated
+            obs[i] = env.reset()[0] if first[i] else shown
+
+    def observe(self) -> Timestep:
+        """See `VectorEnv`."""
+        return self._now
+
+    def save(self) -> list[bytes] | None:
+        """See `VectorEnv`."""
+        states = []
+        for i, env in enumerate(self._envs):
+            if not _can_be_saved(env):
+                return None
+            limit = _time_limit(env)
+            head = _HEAD.pack(
+                self._now.reward[i], self._now.first[i], limit._elapsed_steps if limit else -1
+            )
+            states.append(head + self._now.obs[i].tobytes() + env.unwrapped.get_state())
+        return states
+
+    def restore(self, states: Sequence[bytes]) -> None:
+        """See `VectorEnv`."""
+        if len(states) != self.num_envs:
+            raise ValueError(f"{len(states)} states do not go with {self.num_envs} environments")
+        obs, reward, first = self._now
+        size = self.spec.observation_bytes
+        for i, (env, state) in enumerate(zip(self._envs, states, strict=True)):
+            limit = _time_limit(env)
+            if len(state) < _HEAD.size + size:
+                raise ValueError(f"state {i} has {len(state)} bytes: not one of {self.tasks[i]!r}")
+            reward[i], first[i], elapsed = _HEAD.unpack_from(state)
+            if (limit is None) != (elapsed < 0):
+                raise ValueError(f"state {i} and {self.tasks[i]!r} differ in having a time limit")
+            if limit is not None:
+                limit._elapsed_steps = elapsed
+            frame = np.frombuffer(state, obs.dtype, obs[i].size, _HEAD.size)
+            obs[i] = frame.reshape(obs[i].shape)
+            env.unwrapped.set_state(state[_HEAD.size + size :])
+
+    def close(self) -> None:
+        """See `VectorEnv`."""
+        for env in self._envs:
+            env.close()
+
+
+def gym_spec(tasks: Sequence[str]) -> EnvSpec:
+    """Build one environment of each task, and return what they share.
+
+    Raises:
+        ValueError: if a task cannot be played here, or does not go together with the others.
+    """
+    specs = {}
+    for task in tasks:
+        env = make(task)
+        try:
+            specs[task] = _spec_of(task, env)
+        finally:
+            env.close()
+    return _common_spec(specs)
+
+
+def _spec_of(task: str, env: Any) -> EnvSpec:
+    spaces = api_of(task).spaces
+    try:
+        inspect.signature(env.unwrapped.reset).bind_partial(seed=0)
+    except TypeError:
+        raise ValueError(
+            f"task {task!r} has the API of gym before 0.26 (its reset() takes no seed): wrap it "
+            "for gym 0.26 or Gymnasium"
+        ) from None
+    if not isinstance(env.action_space, spaces.Discrete):
+        raise ValueError(f"task {task!r}: actions must be Discrete, not {env.action_space}")
+    box = env.observation_space
+    if isinstance(box, spaces.Box) and len(box.shape) == 3 and box.dtype == np.uint8:
+        return EnvSpec(tuple(box.shape), "uint8", int(env.action_space.n))
+    if isinstance(box, spaces.Box) and len(box.shape) == 1:
+        return EnvSpec(tuple(box.shape), "float32", int(env.action_space.n))
+    raise ValueError(
+        f"task {task!r}: observations must be a Box of uint8 images [H, W, C] or of flat vectors, "
+        f"not {box}"
+    )
+
+
+def _common_spec(specs: dict[str, EnvSpec]) -> EnvSpec:
+    (task, spec), *others = specs.items()
+    for other, its in others:
+        for key, ours, theirs in zip(EnvSpec._fields, spec, its, strict=True):
+            if ours != theirs:
+                raise ValueError(
+                    f"tasks {task!r} and {other!r} do not go together: {key} is {ours!r} in the "
+                    f"one, {theirs!r} in the other"
+                )
+    return spec
+
+
+def _can_be_saved(env: Any) -> bool:
+    if not all(hasattr(env.unwrapped, method) for method in ("get_state", "set_state")):
+        return False
+    while env is not env.unwrapped:
+        if type(env).__name__ not in ("TimeLimit", *STATELESS_WRAPPERS):
+            return False
+        env = env.env
+    return True
+
+
+def _time_limit(env: Any) -> Any | None:
+    """Return the wrapper that counts the steps of an episode, if there is one."""
+    while env is not env.unwrapped:
+        if type(env).__name__ == "TimeLimit":
+            return env
+        env = env.env
+    return None

@@ -1,0 +1,94 @@
+"""Names of environments outside ProcGen: which registry holds them, what a typo may have meant."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+from types import ModuleType
+from typing import Any
+
+from envs.suites import GAMES, SUITES
+
+OLD_GYM = "gym:"
+"""Prefix of a task that lives in the registry of `gym`; without it, in that of `gymnasium`."""
+
+
+def api_of(task: str) -> ModuleType:
+    """Return the package whose registry and spaces belong to a task."""
+    if not task.startswith(OLD_GYM):
+        return importlib.import_module("gymnasium")
+    _drop_gym_notices()
+    return importlib.import_module("gym")
+
+
+def check_registered(task: str) -> None:
+    """Check that a task names a registered environment, importing the module of `module:id`.
+
+    Raises:
+        ValueError: if it does not, naming the nearest names that exist.
+    """
+    module, _, name = task.removeprefix(OLD_GYM).rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except (ImportError, TypeError, ValueError) as error:  # the last two: no name of a module
+            raise ValueError(f"task {task!r}: cannot import {module!r}: {error}") from None
+    if name not in _ids(api_of(task)):
+        raise ValueError(f"unknown task {task!r}: {_hint(task)}")
+
+
+def make(task: str) -> Any:
+    """Build a registered environment.
+
+    Raises:
+        ValueError: if it cannot be built here, with the reason.
+    """
+    api = api_of(task)
+    try:
+        # Its checker warns about style, and fails with the numpy of today in old gym.
+        return api.make(task.removeprefix(OLD_GYM), disable_env_checker=True)
+    except (api.error.Error, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"task {task!r} cannot be made: {reason}") from None
+
+
+def import_procgen() -> ModuleType:
+    """Import `procgen`, which imports gym."""
+    _drop_gym_notices()
+    return importlib.import_module("procgen")
+
+
+def _drop_gym_notices() -> None:
+    """Keep gym from printing that it is unmaintained, in every process that imports it.
+
+    The notices are a table that gym looks its version up in; nothing else is silenced.
+    """
+    with contextlib.suppress(ImportError):  # then gym has nothing to print
+        importlib.import_module("gym_notices.notices").notices.clear()
+
+
+def _ids(api: ModuleType) -> dict[str, Any]:
+    registry: dict[str, Any] = api.envs.registration.registry
+    return registry
+
+
+def _hint(task: str) -> str:
+    prefix, colon, wanted = task.rpartition(":")
+    # Importing procgen registers its games in gym too, with an API that is not played here.
+    old = [name for name in _ids(api_of(OLD_GYM)) if not name.startswith("procgen-")]
+    current = _ids(api_of(""))
+    if colon:
+        names = [*(old if task.startswith(OLD_GYM) else current)]
+    else:
+        names = [
+            *GAMES,
+            *SUITES,
+            *current,
+            *(OLD_GYM + name for name in old if name not in current),
+        ]
+    by_lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(wanted.lower(), by_lower, n=3)
+    if not close:
+        return f"give a ProcGen game, a suite ({', '.join(SUITES)}), a Gymnasium id or gym:ID"
+    return f"did you mean {' or '.join(repr(prefix + colon + by_lower[name]) for name in close)}?"

@@ -1,0 +1,1 @@
+"""The command line and everything that places, watches and saves a run."""

@@ -1,0 +1,5 @@
+"""`python -m launch` is `srwm`."""
+
+from launch.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""Rollouts in, batches out: a batch is cut from waiting rollouts by environments, oldest first."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Piece(NamedTuple, Generic[T]):
+    """The environments [start, stop) of one rollout."""
+
+    rollout: T  # the rollout itself, or a reference to it
+    start: int
+    stop: int
+
+
+class Batcher(Generic[T]):
+    """A queue of rollouts [T+1, N] from which batches of B unrolls are taken.
+
+    A rollout is never cut along time, and its environments need not divide the batch.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.waiting = 0  # unrolls in the queue
+        self._queue: deque[Piece[T]] = deque()
+
+    @property
+    def depth(self) -> float:
+        """Batches waiting."""
+        return self.waiting / self.batch_size
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` may be called."""
+        return self.waiting >= self.batch_size
+
+    def add(self, rollout: T, num_envs: int) -> None:
+        """Queue a rollout of `num_envs` environments."""
+        self._queue.append(Piece(rollout, 0, num_envs))
+        self.waiting += num_envs
+
+    def take(self) -> list[Piece[T]]:
+        """Remove and return the oldest pieces that make up one batch."""
+        pieces, missing = [], self.batch_size
+        while missing:
+            rollout, start, stop = self._queue.popleft()
+            cut = min(stop, start + missing)
+            pieces.append(Piece(rollout, start, cut))
+            if cut < stop:
+                self._queue.appendleft(Piece(rollout, cut, stop))
+            missing -= cut - start
+        self.waiting -= self.batch_size
+        return pieces
+
+    def pieces(self) -> list[Piece[T]]:
+        """Return what waits, oldest first."""
+        return list(self._queue)

@@ -1,0 +1,216 @@
+"""`srwm bench e2e`: how fast the whole is, against how fast its parts are alone."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import psutil
+import torch
+from rich.table import Table
+
+from agents import Agent, sample
+from envs import env_spec, make_env
+from launch.build import build_agent, build_learner, cpu_count
+from launch.config import RunConfig
+from launch.flow import make_flow
+from learners import Learner, Rollout
+
+ADVICE = {
+    "learning": "a GPU, a smaller agent.encoder or agent.precision=bfloat16 where the CPU has it",
+    "acting": "more launch.envs_per_worker (larger batches), or more launch.workers on more cores",
+    "environments": "more envs.threads, or more launch.workers on more cores",
+}
+WARM_UP_UPDATES = 5
+
+
+@dataclass(frozen=True)
+class EndToEnd:
+    """Frames per second of the parts alone and of the whole, measured in one run."""
+
+    acting: float  # the network and the drawing of actions, on all cores
+    learning: float  # whole learner updates, on all cores or the GPU
+    environments: float  # stepping with random actions
+    total: float  # consumed by the learner while all of it runs
+    memory_gb: float  # proportional resident memory of all processes, at its highest
+
+    @property
+    def bound(self) -> float:
+        """The rate if the parts took turns on the same cores and nothing else cost anything."""
+        return 1 / (1 / self.acting + 1 / self.learning + 1 / self.environments)
+
+    @property
+    def ratio(self) -> float:
+        """How much of the bound is reached."""
+        return self.total / self.bound
+
+    @property
+    def limit(self) -> str:
+        """The slowest part."""
+        return min(ADVICE, key=lambda part: getattr(self, part))
+
+    def as_dict(self, config: RunConfig) -> dict[str, object]:
+        """Return the figures with the machine, versions and settings they belong to."""
+        return {
+            **asdict(self),
+            "bound": self.bound,
+            "ratio": self.ratio,
+            "date": time.strftime("%Y-%m-%d"),
+            "cpu": _cpu_name(),
+            "cores": cpu_count(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "config": config.model_dump(mode="json"),
+        }
+
+
+def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -> EndToEnd:
+    """Measure each part alone for a share of `seconds`, then the whole for `seconds`.
+
+    Args:
+        config: of the run to measure.
+        seconds: of the whole after its warm-up.
+        step: called with the name of what is measured next.
+    """
+    torch.set_num_threads(cpu_count())
+    step("environments alone")
+    environments = _rate(_environments(config), seconds / 6)
+    step("acting alone")
+    acting = _rate(_acting(config, build_agent(config)), seconds / 6)
+    step("learning alone")
+    learning = _rate(_learning(config, build_learner(config)), seconds / 3)
+    step(f"the whole, mode {config.launch.mode}")
+    total, memory = _whole(config, seconds)
+    return EndToEnd(acting, learning, environments, total, memory)
+
+
+def result_table(result: EndToEnd) -> Table:
+    """Return the figures as a table."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("frames per second")
+    table.add_column("", justify="right")
+    for name in ("environments", "acting", "learning"):
+        table.add_row(f"{name} alone", f"{getattr(result, name):,.0f}")
+    table.add_row("bound 1 / (1/act + 1/learn + 1/env)", f"{result.bound:,.0f}")
+    table.add_row("end to end", f"{result.total:,.0f}")
+    table.add_row("end to end / bound", f"{result.ratio:.2f}")
+    table.add_row("memory of all processes, GB", f"{result.memory_gb:.2f}")
+    return table
+
+
+def verdict(result: EndToEnd) -> str:
+    """Return one line: what the run is bound by, and what to change."""
+    if result.ratio < 0.75:
+        return (
+            f"bound by waiting: {1 - result.ratio:.0%} of the bound is lost between the parts; "
+            "try launch.worker_threads, launch.learner_threads and launch.queue_batches"
+        )
+    return f"bound by {result.limit}: {ADVICE[result.limit]}"
+
+
+def _rate(work: Callable[[], int], seconds: float) -> float:
+    """Return frames per second of `work`, which returns the frames it did."""
+    work()
+    frames, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds or not frames:
+        frames += work()
+    return frames / elapsed
+
+
+def _environments(config: RunConfig) -> Callable[[], int]:
+    env = make_env(config.envs, config.launch.envs_per_worker, seed=config.seed)
+    actions = np.random.default_rng(config.seed).integers(
+        env.spec.num_actions, size=(100, env.num_envs)
+    )
+
+    def work() -> int:
+        for action in actions:
+            env.act(action)
+            env.observe()
+        return actions.size
+
+    return work
+
+
+def _acting(config: RunConfig, agent: Agent) -> Callable[[], int]:
+    envs, spec = config.launch.envs_per_worker, env_spec(config.envs)
+    obs = torch.from_numpy(_random_obs((1, envs, *spec.observation_shape), spec.observation_dtype))
+    reward, first = torch.zeros(1, envs), torch.zeros(1, envs, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(config.seed)
+    state = agent.initial_state(envs)
+
+    @torch.inference_mode()
+    def work() -> int:
+        nonlocal state
+        output, state = agent(obs, reward, first, state)
+        sample(output.logits[0], generator)
+        return envs
+
+    return work
+
+
+def _learning(config: RunConfig, learner: Learner) -> Callable[[], int]:
+    steps, envs = config.learner.unroll_length, config.learner.batch_size
+    spec = env_spec(config.envs)
+    rng = np.random.default_rng(config.seed)
+    first = np.zeros((steps + 1, envs), np.bool_)
+    first[steps // 2] = True
+    batch = Rollout(
+        obs=_random_obs((steps + 1, envs, *spec.observation_shape), spec.observation_dtype),
+        reward=np.zeros((steps + 1, envs), np.float32),
+        first=first,
+        action=rng.integers(spec.num_actions, size=(steps, envs)),
+        logits=np.zeros((steps, envs, spec.num_actions), np.float32),
+        version=np.zeros(envs, np.int64),
+        state=tuple(tensor.cpu().numpy() for tensor in learner.agent.initial_state(envs)),
+    )
+
+    def work() -> int:
+        learner.update(batch)
+        return steps * envs
+
+    return work
+
+
+def _whole(config: RunConfig, seconds: float) -> tuple[float, float]:
+    """Return frames per second and the highest memory in GB."""
+    endless = config.model_copy(update={"total_frames": 2**62})
+    memory = 0.0
+    with closing(make_flow(endless)) as flow:
+        for _ in range(WARM_UP_UPDATES):
+            report = flow.update()
+        before, started = report.frames, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds:
+            report = flow.update()
+            memory = max(memory, _memory_gb())
+        return (report.frames - before) / elapsed, memory
+
+
+def _memory_gb() -> float:
+    """Return the resident memory of this process and its descendants, shared pages counted once."""
+    me = psutil.Process()
+    total = 0
+    for process in (me, *me.children(recursive=True)):
+        try:
+            total += process.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue
+    return total / 1e9
+
+
+def _random_obs(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    if np.dtype(dtype) == np.uint8:
+        return rng.integers(256, size=shape, dtype=np.uint8)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def _cpu_name() -> str:
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,58 @@
+"""From a configuration to the parts, wherever they are placed."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+
+from agents import Agent, make_agent
+from envs import env_spec, make_env
+from launch.config import RunConfig
+from launch.worker import RolloutWorker
+from learners import Learner
+
+
+def build_agent(config: RunConfig, device: str = "cpu") -> Agent:
+    """Build the network; equal for equal seeds.
+
+    Raises:
+        ValueError: if the environments or the encoder do not go together.
+    """
+    spec = env_spec(config.envs)
+    torch.manual_seed(config.seed)
+    return make_agent(config.agent, spec.observation_shape, spec.num_actions, device)
+
+
+def build_learner(config: RunConfig) -> Learner:
+    """Build the learner on a GPU if there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Learner(build_agent(config, device), config.learner, config.total_frames, device)
+
+
+def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
+    """Build worker `index`.
+
+    `life` is a number that differs each time the worker starts anew, so that it does not play the
+    same levels with the same luck again.
+    """
+    seed = int(np.random.SeedSequence([config.seed, index, life]).generate_state(1)[0]) >> 1
+    envs = config.launch.envs_per_worker
+    env = make_env(config.envs, envs, seed=seed, offset=index * envs)
+    return RolloutWorker(env, build_agent(config), config.learner.unroll_length, seed)
+
+
+def worker_threads(config: RunConfig) -> int:
+    """Return torch's threads in each worker."""
+    return config.launch.worker_threads or max(1, cpu_count() // config.launch.workers)
+
+
+def learner_threads(config: RunConfig) -> int:
+    """Return torch's threads in the learner."""
+    return config.launch.learner_threads or cpu_count()
+
+
+def cpu_count() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0))

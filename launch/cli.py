@@ -1,0 +1,174 @@
+"""The command line: `srwm train`, `srwm eval`, `srwm bench`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from launch.errors import UserError
+
+console = Console()
+notes = Console(stderr=True)
+
+
+json_option = click.option(
+    "--json",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the figures here too.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def srwm() -> None:
+    """Train agents whose memory rewrites itself."""
+
+
+@srwm.command()
+@click.argument("arguments", nargs=-1, metavar="[CONFIG] [KEY=VALUE ...]")
+@click.option("--resume", metavar="RUN", help="Continue the run in this folder.")
+def train(arguments: tuple[str, ...], resume: str | None) -> None:
+    """Train. CONFIG is a path or the name of a file in configs/; KEY=VALUE sets a dotted key.
+
+    With --resume, CONFIG is the run's own.
+    """
+    from launch.config import load_config
+    from launch.run import RunFolder
+    from launch.train import check
+    from launch.train import train as run_training
+
+    names = [argument for argument in arguments if "=" not in argument]
+    overrides = [argument for argument in arguments if "=" in argument]
+    if resume:
+        if names:
+            raise UserError(f"{names[0]!r}: --resume takes its configuration from the run")
+        run, config = RunFolder.open(resume, overrides)
+        saved = run.newest_checkpoint()
+        check(config, saved)
+        run.update_config(config)
+    else:
+        if len(names) != 1:
+            raise UserError(
+                f"expected one CONFIG, found {len(names)}: srwm train CONFIG [KEY=VALUE ...]"
+            )
+        config, saved = load_config(names[0], overrides), None
+        check(config)
+        run = RunFolder.create(config, names[0])
+    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+    run_training(config, run, console, saved)
+    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+
+
+@srwm.command("eval")
+@click.argument("run")
+@click.option(
+    "--split", "splits", multiple=True, metavar="NAME", help="May be repeated; by default all."
+)
+@click.option("--episodes", default=100, type=click.IntRange(1), help="Complete episodes a game.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of the environments.")
+@json_option
+def evaluate(
+    run: str, splits: tuple[str, ...], episodes: int, seed: int, file: Path | None
+) -> None:
+    """Play complete episodes with the agent of a RUN folder and print its scores."""
+    from rich.progress import Progress
+
+    from envs import overlaps, split_config
+    from launch.build import build_agent
+    from launch.evaluate import evaluate as play
+    from launch.evaluate import mean_normalised, score_table
+    from launch.run import RunFolder
+    from learners import load_agent
+
+    folder, config = RunFolder.open(run)
+    default = ("train", "test1", "test2", "test3") if config.envs.is_procgen else ("train",)
+    try:
+        chosen = {name: split_config(name, config.envs) for name in splits or default}
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    saved = folder.newest_checkpoint()
+    agent = build_agent(config).eval()
+    load_agent(agent, saved["learner"]["agent"])
+    for name in chosen:
+        if name != "train" and overlaps(name, config.envs):
+            logging.warning("split %s: some of its levels were trained on", name)
+    scores = []
+    with Progress(console=notes, disable=not notes.is_terminal) as progress:
+        for name, envs in chosen.items():
+            bar = progress.add_task(name, total=episodes * len(envs.tasks))
+            scores += play(agent, envs, name, episodes, seed, partial(progress.advance, bar))
+    console.print(score_table(scores))
+    if file:
+        frames = saved["learner"]["frames"]
+        means = {name: mean_normalised([s for s in scores if s.split == name]) for name in chosen}
+        result = {
+            "run": run,
+            "frames": frames,
+            "seed": seed,
+            "scores": [score._asdict() for score in scores],
+            "mean_normalised": means,
+        }
+        file.write_text(json.dumps(result, indent=1) + "\n")
+
+
+@srwm.group()
+def bench() -> None:
+    """Measure how fast it is here."""
+
+
+@bench.command("e2e")
+@click.argument("config", default="quickstart")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
+@click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Of the whole at work.")
+@json_option
+def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
+    """Measure acting, learning and environments alone, then all of it together."""
+    from launch import bench as measure
+    from launch.config import load_config
+    from launch.train import check
+
+    run = load_config(config, overrides)
+    check(run)
+    result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
+    console.print(measure.result_table(result))
+    console.print(measure.verdict(result), soft_wrap=True, highlight=False)
+    if file:
+        file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; the exit status is 2 for bad input, with one line on stderr."""
+    # Environments of the user's own are found where the command is given, as with `python -m`.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=notes, show_time=False, show_path=False)],
+    )
+    status: Any = 0
+    try:
+        status = srwm.main(arguments, prog_name="srwm", standalone_mode=False)
+    except click.exceptions.Abort:
+        status = 130
+    except KeyboardInterrupt:
+        status = 130
+    except UserError as error:
+        status = _refuse(str(error))
+    except click.ClickException as error:
+        status = _refuse(error.format_message())
+    sys.exit(status)
+
+
+def _refuse(message: str) -> int:
+    print("srwm: " + " ".join(message.split()), file=sys.stderr)
+    return 2

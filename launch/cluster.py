@@ -1,0 +1,208 @@
+"""The same parts as Ray actors: acting and learning overlap, on one machine or many."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from typing import Any, NamedTuple
+
+import ray
+import torch
+from ray.exceptions import RayActorError
+
+from envs import env_spec
+from launch.batcher import Batcher
+from launch.build import build_learner, build_worker, cpu_count, learner_threads, worker_threads
+from launch.config import RunConfig
+from launch.errors import UserError
+from launch.flow import UpdateReport
+from launch.worker import RolloutInfo
+from learners import Rollout, Weights, join
+
+log = logging.getLogger(__name__)
+
+# One update runs while the next one's rollouts are fetched; more would only raise the lag.
+UPDATES_IN_FLIGHT = 2
+# A worker that dies this often without finishing a rollout will not get better.
+DEATHS_IN_A_ROW = 3
+
+
+class WorkerActor:
+    """A rollout worker in its own process."""
+
+    def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
+        run = RunConfig.model_validate(config)
+        torch.set_num_threads(worker_threads(run))
+        self.worker = build_worker(run, index, life)
+
+    @ray.method(num_returns=2)
+    def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
+        """Act with `weights`."""
+        return self.worker.rollout(weights)
+
+
+class LearnerActor:
+    """The learner in its own process."""
+
+    def __init__(self, config: dict[str, Any], saved: dict[str, Any] | None) -> None:
+        run = RunConfig.model_validate(config)
+        torch.set_num_threads(learner_threads(run))
+        self.learner = build_learner(run)
+        if saved:
+            self.learner.load(saved)
+
+    @ray.method(num_returns=2)
+    def update(
+        self, cuts: list[tuple[int, int]], *rollouts: Rollout
+    ) -> tuple[UpdateReport, Weights]:
+        """Learn from the environments [start, stop) of each rollout."""
+        pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
+        metrics = self.learner.update(join(pieces))
+        learner = self.learner
+        return UpdateReport(learner.frames, learner.version, metrics, [], 0.0), learner.weights()
+
+    def weights(self) -> Weights:
+        """Return the current parameters."""
+        return self.learner.weights()
+
+    def state(self) -> dict[str, Any]:
+        """Return the learner's state for a checkpoint."""
+        return self.learner.state()
+
+
+class Order(NamedTuple):
+    """A rollout that a worker has been asked for."""
+
+    worker: int
+    rollout: ray.ObjectRef
+
+
+class RayFlow:
+    """The driver's side: it moves references, never frames, and bounds what is in flight."""
+
+    def __init__(self, config: RunConfig, saved: dict[str, Any] | None = None) -> None:
+        self.config = config
+        self._connect()
+        self.batcher: Batcher[ray.ObjectRef] = Batcher(config.learner.batch_size)
+        self._tree = config.model_dump(mode="json")
+        self._lives = saved["learner"]["frames"] if saved else 0
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        self.learner = self._actor(LearnerActor, gpus).remote(
+            self._tree, saved["learner"] if saved else None
+        )
+        self.weights = self.learner.weights.remote()
+        self.workers = [self._start_worker(i) for i in range(config.launch.workers)]
+        self._deaths = [0] * config.launch.workers
+        self._idle = deque(range(config.launch.workers))
+        self._orders: dict[ray.ObjectRef, Order] = {}  # by the reference to their RolloutInfo
+        self._updates: deque[ray.ObjectRef] = deque()  # references to UpdateReports, in order
+        self._arrived: list[RolloutInfo] = []
+        self._unlearnt = config.total_frames - self._lives  # frames not yet given to the learner
+
+    def update(self) -> UpdateReport:
+        """Keep workers and learner busy until the oldest update in flight is done."""
+        while True:
+            self._dispatch()
+            pending = [*self._orders, *list(self._updates)[:1]]
+            (done,), _ = ray.wait(pending, num_returns=1)
+            if done in self._orders:
+                self._collect(done)
+                continue
+            report: UpdateReport = ray.get(self._updates.popleft())
+            arrived, self._arrived = self._arrived, []
+            return report._replace(rollouts=arrived, queue_depth=self.batcher.depth)
+
+    def save(self) -> dict[str, Any]:
+        """Return the learner's state; the workers begin new episodes when a run is resumed."""
+        return {"learner": ray.get(self.learner.state.remote())}
+
+    def close(self) -> None:
+        """Stop the actors, and the cluster if it was started here."""
+        for actor in (*self.workers, self.learner):
+            ray.kill(actor)
+        ray.shutdown()
+
+    def _connect(self) -> None:
+        launch = self.config.launch
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+        inherited = os.environ.get("PYTHONPATH")
+        environment = {
+            # What a worker imports must be what the driver sees, also a user's own environment.
+            "PYTHONPATH": os.pathsep.join([os.getcwd(), *([inherited] if inherited else [])]),
+            # Processes share the cores here. A thread that spins at a barrier keeps the very
+            # thread that it waits for off the core.
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        try:
+            if launch.address:
+                ray.init(address=launch.address, logging_level=logging.WARNING)
+            else:
+                ray.init(
+                    # Ray's count is of permits, not of cores: every actor must find one.
+                    num_cpus=max(cpu_count(), launch.workers + 1),
+                    include_dashboard=False,
+                    object_store_memory=self._object_store_bytes(),
+                    logging_level=logging.WARNING,
+                    runtime_env={"env_vars": environment},
+                )
+        except ConnectionError as error:
+            raise UserError(
+                f"launch.address: no Ray cluster at {launch.address!r}: {error}"
+            ) from None
+
+    def _object_store_bytes(self) -> int:
+        """Return room for every rollout in flight, twice: what is bounded needs no more."""
+        learner, launch = self.config.learner, self.config.launch
+        unrolls = (
+            launch.queue_batches + UPDATES_IN_FLIGHT
+        ) * learner.batch_size + 2 * launch.workers * launch.envs_per_worker
+        frame = env_spec(self.config.envs).observation_bytes
+        return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
+
+    def _start_worker(self, index: int) -> Any:
+        self._lives += 1
+        return self._actor(WorkerActor).remote(self._tree, index, self._lives)
+
+    @staticmethod
+    def _actor(part: type, gpus: int = 0) -> Any:
+        # Any: what an actor can do is made by Ray when it runs.
+        return ray.remote(part).options(num_cpus=1, num_gpus=gpus)
+
+    def _dispatch(self) -> None:
+        """Give work to whoever may have some."""
+        launch, learner = self.config.launch, self.config.learner
+        while self.batcher.ready and len(self._updates) < UPDATES_IN_FLIGHT and self._unlearnt > 0:
+            pieces = self.batcher.take()
+            report, self.weights = self.learner.update.remote(
+                [(p.start, p.stop) for p in pieces], *(p.rollout for p in pieces)
+            )
+            self._updates.append(report)
+            self._unlearnt -= learner.unroll_length * learner.batch_size
+        ordered = launch.envs_per_worker * len(self._orders)
+        while self._idle and self.batcher.waiting + ordered < self._limit():
+            index = self._idle.popleft()
+            rollout, info = self.workers[index].rollout.remote(self.weights)
+            self._orders[info] = Order(index, rollout)
+            ordered += launch.envs_per_worker
+
+    def _limit(self) -> int:
+        return self.config.launch.queue_batches * self.config.learner.batch_size
+
+    def _collect(self, done: ray.ObjectRef) -> None:
+        """Queue a finished rollout; start its worker anew if it died."""
+        order = self._orders.pop(done)
+        try:
+            info: RolloutInfo = ray.get(done)
+        except RayActorError as error:
+            self._deaths[order.worker] += 1
+            if self._deaths[order.worker] >= DEATHS_IN_A_ROW:
+                raise
+            reason = str(error).splitlines()[0]
+            log.warning("worker %d died and is started anew: %s", order.worker, reason)
+            self.workers[order.worker] = self._start_worker(order.worker)
+        else:
+            self._deaths[order.worker] = 0
+            self.batcher.add(order.rollout, info.num_envs)
+            self._arrived.append(info)
+        self._idle.append(order.worker)

@@ -1,0 +1,182 @@
+"""The configuration of a run: typed, validated, frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agents import AgentConfig
+from envs import EnvsConfig
+from launch.errors import UserError
+from learners import LearnerConfig
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+Count = Annotated[int, Field(gt=0)]
+
+
+class LaunchConfig(BaseModel):
+    """Where the parts run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    mode: Literal["ray", "local"] = "ray"
+    """`local` runs the same parts in one process, deterministic for a seed."""
+    address: str | None = None
+    """An existing Ray cluster (`auto`, `host:port` or `ray://host:port`); else one is started."""
+    workers: Count = 1
+    envs_per_worker: Count = 48
+    queue_batches: Count = 2
+    """Workers pause while this many batches wait for the learner (mode `ray`)."""
+    worker_threads: Count | None = None
+    """CPU threads of torch in each worker; by default the machine's cores shared by the workers."""
+    learner_threads: Count | None = None
+    """CPU threads of torch in the learner; by default all of the machine's cores."""
+
+
+class CheckpointConfig(BaseModel):
+    """When a run is saved, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    every_frames: Count = 1_000_000
+    keep: Count = 3
+
+
+class RunConfig(BaseModel):
+    """Everything that decides a run; what a run folder keeps as `config.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    total_frames: Count
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    run_dir: str | None = None
+    """Folder of the run; by default `runs/<config>-<time>`."""
+    log_every_frames: Count = 20_000
+    """Distance between two rows of metrics."""
+    envs: EnvsConfig
+    agent: AgentConfig = AgentConfig()
+    learner: LearnerConfig = LearnerConfig()
+    launch: LaunchConfig = LaunchConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _tasks_are_balanced(self) -> RunConfig:
+        envs, tasks = self.launch.workers * self.launch.envs_per_worker, len(self.envs.tasks)
+        if envs % tasks:
+            raise ValueError(
+                f"launch.workers x launch.envs_per_worker is {envs}, which {tasks} tasks cannot "
+                f"share equally: use a multiple of {tasks}"
+            )
+        return self
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration: a path, or the name of a file in `configs/`.
+
+    Raises:
+        UserError: if there is none, or if it is not a valid one.
+    """
+    return parse_config(read_yaml(find_config(name)), overrides, f"config {name!r}")
+
+
+def find_config(name: str) -> Path:
+    """Return the file that `name` stands for."""
+    for path in (Path(name), CONFIGS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    raise UserError(f"config {name!r}: no such file, and none of that name among: {known}")
+
+
+def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> RunConfig:
+    """Validate a tree of plain values after `key.key=value` overrides.
+
+    Raises:
+        UserError: naming the first key that is wrong.
+    """
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        key = ".".join(str(part) for part in first["loc"])
+        more = f" (and {len(others)} more)" if others else ""
+        raise UserError(f"{source}: {_explain(key, first)}{more}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one mapping from a YAML file.
+
+    Raises:
+        UserError: if it cannot be read, or is not one.
+    """
+    try:
+        tree = yaml.load(path.read_text(), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected `key: value` lines, found {type(tree).__name__}")
+    return tree
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the YAML text from which `parse_config` makes an equal configuration."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def override_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the dotted keys that the overrides set."""
+    return [_split(override)[0] for override in overrides]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 6e-4 as a string; everyone means the number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, text = _split(override)
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise UserError(f"{override}: {parent!r} holds a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise UserError(f"{override}: {text!r} is not a valid YAML value") from None
+
+
+def _split(override: str) -> tuple[str, str]:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserError(f"{override!r} is not of the form key=value or section.key=value")
+    return key, text
+
+
+def _explain(key: str, error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"{key}: there is no such key"
+    if error["type"] == "missing":
+        return f"{key}: is required"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message[0].lower()}{message[1:]}, not {error['input']!r}"

@@ -1,0 +1,97 @@
+"""Where rows of metrics go: `metrics.jsonl` and TensorBoard, under the same names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from launch.config import RunConfig, dump_config
+from launch.run import RunFolder
+
+
+class Dashboard:
+    """Writes the metrics of a run."""
+
+    def __init__(self, run: RunFolder, config: RunConfig, resumed_at: int | None = None) -> None:
+        if resumed_at is not None:
+            set_aside_after(run.metrics_file, resumed_at)
+        self._file = run.metrics_file.open("a")
+        # Events of a run that got further before it was interrupted are not drawn.
+        purge = None if resumed_at is None else resumed_at + 1
+        self._writer = SummaryWriter(str(run.path), purge_step=purge)
+        self._writer.add_text("config", f"```yaml\n{dump_config(config)}```", resumed_at or 0)
+        self._writer.add_custom_scalars(layout(config.envs.tasks))
+
+    def write(self, row: dict[str, float]) -> None:
+        """Append one row."""
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in row.items():
+            if name != "frames":
+                self._writer.add_scalar(name, value, int(row["frames"]))
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        self._file.close()
+        self._writer.close()
+
+
+def layout(tasks: Sequence[str]) -> dict[str, dict[str, list[object]]]:
+    """Return the prepared charts of TensorBoard's custom scalars page."""
+
+    def lines(*tags: str) -> list[object]:
+        return ["Multiline", list(tags)]
+
+    return {
+        "Games": {
+            "return, all games": lines(*(f"return/{task}" for task in tasks)),
+            "normalised return": lines(
+                "return_normalised/mean", *(f"return_normalised/{task}" for task in tasks)
+            ),
+            "episode length": lines(*(f"length/{task}" for task in tasks)),
+        },
+        "Learning": {
+            "losses": lines("loss/policy", "loss/value", "loss/entropy"),
+            "entropy of the policy (nats)": lines("policy/entropy"),
+            "gradient norm before clipping": lines("learner/grad_norm"),
+            "learning rate": lines("learner/learning_rate"),
+        },
+        "Flow": {
+            "frames per second": lines(
+                "throughput/total", "throughput/acting", "throughput/learning"
+            ),
+            "weight lag (updates)": lines("policy/lag"),
+            "share of clipped importance ratios": lines("policy/clipped_rhos"),
+            "batches waiting": lines("queue/depth"),
+        },
+    }
+
+
+def set_aside_after(metrics: Path, frames: int) -> None:
+    """Keep the rows up to `frames` in the file, and move later ones into a file beside it.
+
+    They are from updates after the checkpoint that the run is resumed from.
+    """
+    if not metrics.exists():
+        return
+    lines = metrics.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if _frames(line) <= frames]
+    if len(kept) == len(lines):
+        return
+    later = [line for line in lines if _frames(line) > frames]
+    number = sum(1 for _ in metrics.parent.glob("metrics.superseded-*.jsonl"))
+    (metrics.parent / f"metrics.superseded-{number}.jsonl").write_text("".join(later))
+    beside = metrics.with_suffix(".tmp")
+    beside.write_text("".join(kept))
+    beside.rename(metrics)
+
+
+def _frames(line: str) -> float:
+    try:
+        return float(json.loads(line)["frames"])
+    except (ValueError, KeyError):
+        return float("inf")  # cut off by a crash

@@ -1,0 +1,42 @@
+"""How rollouts reach the learner and weights the workers: one interface, two placements."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from launch.config import RunConfig
+from launch.worker import RolloutInfo
+
+
+class UpdateReport(NamedTuple):
+    """One learner update, and what arrived on the way to it."""
+
+    frames: int  # environment steps learnt from so far
+    updates: int  # weight version after it
+    metrics: dict[str, float]  # of the learner
+    rollouts: list[RolloutInfo]  # that arrived since the last report
+    queue_depth: float  # batches that still wait
+
+
+class Flow(Protocol):
+    """Workers and a learner at work."""
+
+    def update(self) -> UpdateReport:
+        """Wait for the next learner update."""
+
+    def save(self) -> dict[str, Any]:
+        """Return all that a new flow needs to continue from here: see `learners.checkpoint`."""
+
+    def close(self) -> None:
+        """Stop everything that runs in the background."""
+
+
+def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
+    """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
+    if config.launch.mode == "local":
+        from launch.local import LocalFlow
+
+        return LocalFlow(config, saved)
+    from launch.cluster import RayFlow  # Ray is imported only where it is used
+
+    return RayFlow(config, saved)

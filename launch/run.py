@@ -1,0 +1,104 @@
+"""The folder of a run: configuration, metrics, TensorBoard events, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from launch.config import RunConfig, dump_config, override_keys, parse_config, read_yaml
+from launch.errors import UserError
+from learners import checkpoint
+
+log = logging.getLogger(__name__)
+
+# A resumed run is the same run: what its network and its tasks are made of stays.
+FIXED = ("run_dir", "seed", "agent", "envs.tasks", "envs.distribution_mode")
+
+
+class RunFolder:
+    """Where everything about one run is kept, and all that reading it takes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.metrics_file = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def create(cls, config: RunConfig, name: str) -> RunFolder:
+        """Make the folder of a new run and write its configuration.
+
+        Raises:
+            UserError: if the folder holds a run already, or cannot be written.
+        """
+        path = Path(config.run_dir or f"runs/{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+        run = cls(path)
+        if run.config_file.exists():
+            raise UserError(
+                f"run_dir: {path} already holds a run: continue it with --resume {path}, "
+                "or name another folder"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            run._write_config(config)
+        except OSError as error:
+            raise UserError(f"run_dir: {path} cannot be written: {error.strerror}") from None
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunFolder, RunConfig]:
+        """Open an existing run and read its configuration.
+
+        Raises:
+            UserError: if there is none, or if an override would make it another run.
+        """
+        run = cls(Path(path))
+        if not run.config_file.is_file():
+            raise UserError(f"{path}: not a run folder: it has no config.yaml")
+        for key in override_keys(overrides):
+            if any(key == fixed or key.startswith(fixed + ".") for fixed in FIXED):
+                raise UserError(
+                    f"{key}: cannot change when a run is resumed; start a new run for that"
+                )
+        config = parse_config(read_yaml(run.config_file), overrides, str(run.config_file))
+        return run, config
+
+    def newest_checkpoint(self) -> dict[str, Any]:
+        """Return the newest checkpoint that can be read, and name the damaged ones passed over.
+
+        Raises:
+            UserError: if there is none.
+        """
+        for folder, tree in checkpoint.readable(self.checkpoints):
+            if isinstance(tree, checkpoint.CheckpointError):
+                log.warning("passed over: %s", tree)
+                continue
+            log.info("checkpoint %s", folder)
+            return tree
+        raise UserError(f"{self.path}: has no checkpoint that can be read")
+
+    def save_checkpoint(self, tree: dict[str, Any], keep: int) -> Path:
+        """Write a checkpoint; then remove all but the newest `keep`."""
+        folder = self.checkpoints / checkpoint.name_of(tree["learner"]["frames"])
+        checkpoint.save(folder, tree)
+        checkpoint.prune(self.checkpoints, keep)
+        return folder
+
+    def update_config(self, config: RunConfig) -> None:
+        """Write the configuration that a resumed run continues with.
+
+        Raises:
+            UserError: if the folder cannot be written.
+        """
+        try:
+            self._write_config(config)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+    def _write_config(self, config: RunConfig) -> None:
+        beside = self.config_file.with_suffix(".tmp")
+        beside.write_text(dump_config(config))
+        beside.rename(self.config_file)

@@ -1,0 +1,108 @@
+"""The driver of a run: update, record, save, until the frames are reached or someone stops it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from envs import env_spec
+from launch.build import build_agent
+from launch.config import RunConfig
+from launch.dashboard import Dashboard
+from launch.errors import UserError
+from launch.flow import Flow, make_flow
+from launch.metrics import Metrics
+from launch.progress import make_display
+from launch.run import RunFolder
+from learners import load_agent
+
+log = logging.getLogger(__name__)
+
+
+def check(config: RunConfig, saved: dict[str, Any] | None = None) -> None:
+    """Refuse before any work starts what would fail later.
+
+    Raises:
+        UserError: if the environments do not go together with each other, with the network, or the
+            network with the checkpoint.
+    """
+    try:
+        env_spec(config.envs)
+        agent = build_agent(config)
+        if saved:
+            load_agent(agent, saved["learner"]["agent"])
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def train(
+    config: RunConfig, run: RunFolder, console: Console, saved: dict[str, Any] | None = None
+) -> None:
+    """Train until `total_frames`, from a checkpoint if one is given.
+
+    SIGINT and SIGTERM finish the update at hand, save, and return.
+
+    Raises:
+        TrainingDivergedError: if the learner gave up; the last checkpoint stays the newest.
+    """
+    metrics = Metrics(config.envs, config.launch.workers, config.learner.unroll_length)
+    resumed_at = None
+    if saved:
+        resumed_at = saved["learner"]["frames"]
+        metrics.load(saved["metrics"], resumed_at, saved["learner"]["version"])
+    with (
+        closing(Dashboard(run, config, resumed_at)) as dashboard,
+        closing(make_flow(config, saved)) as flow,
+        stop_on_signal() as stopped,  # after Ray, which puts a handler of its own for SIGTERM
+        make_display(console, config.total_frames, metrics.frames) as display,
+    ):
+        saved_at = metrics.frames
+        row_at = metrics.frames
+        while metrics.frames < config.total_frames and not stopped:
+            metrics.add(flow.update())
+            done = metrics.frames >= config.total_frames or bool(stopped)
+            save = done or metrics.frames - saved_at >= config.checkpoint.every_frames
+            # A checkpoint closes the row, so that a resumed run's rows are those it would have had.
+            if save or metrics.frames - row_at >= config.log_every_frames:
+                row_at = metrics.frames
+                row = metrics.row()
+                dashboard.write(row)
+                display.show(row)
+            if save:
+                saved_at = metrics.frames
+                _save(run, flow, metrics, config.checkpoint.keep)
+
+
+def _save(run: RunFolder, flow: Flow, metrics: Metrics, keep: int) -> None:
+    folder = run.save_checkpoint({**flow.save(), "metrics": metrics.state()}, keep)
+    log.info("saved %s", folder)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in the yielded list instead of dying of them.
+
+    A second one is not held back: whoever repeats it does not want to wait.
+    """
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        log.warning("%s: saving after this update", signal.Signals(number).name)
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,15 @@
+"""From rollouts to weights. Knows nothing of Ray or environments."""
+
+from learners.config import LearnerConfig
+from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
+from learners.rollout import Rollout, join
+
+__all__ = [
+    "Learner",
+    "LearnerConfig",
+    "Rollout",
+    "TrainingDivergedError",
+    "Weights",
+    "join",
+    "load_agent",
+]

@@ -1,0 +1,140 @@
+"""Checkpoints: a folder each, whole or not there at all, and never code.
+
+checkpoints/000001000000/        the frames it was taken at
+    tensors.safetensors          every array
+    state.json                   everything else; {"$tensor": NAME} stands for an array
+    SHA256SUMS                   of both, as `sha256sum -c` reads them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+TENSORS, STATE, SUMS = "tensors.safetensors", "state.json", "SHA256SUMS"
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be read."""
+
+
+def save(folder: Path, tree: dict[str, Any]) -> None:
+    """Write a tree of dicts, lists, tensors, arrays, bytes and plain values as one checkpoint.
+
+    It is written beside, flushed to the disk, and renamed: a folder of that name is always whole.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    skeleton = _take_tensors(tree, "", tensors)
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        save_file(tensors, beside / TENSORS)
+        (beside / STATE).write_text(json.dumps(skeleton))
+        sums = "".join(f"{_sha256(beside / name)}  {name}\n" for name in (TENSORS, STATE))
+        (beside / SUMS).write_text(sums)
+        for path in (beside / TENSORS, beside / STATE, beside / SUMS, beside):
+            _flush(path)
+        replaced = beside.with_suffix(".old")
+        if folder.exists():  # the same frames again: a resumed run that was stopped at once
+            folder.rename(replaced)
+        beside.rename(folder)
+        _flush(folder.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Read what `save` wrote, every array as a CPU tensor.
+
+    Raises:
+        CheckpointError: if a file is missing, or is not the one that was written.
+    """
+    try:
+        for line in (folder / SUMS).read_text().splitlines():
+            expected, name = line.split("  ", 1)
+            if _sha256(folder / name) != expected:
+                raise CheckpointError(f"{folder / name} is damaged: its checksum differs")
+        tensors = load_file(folder / TENSORS)
+        tree = _put_tensors(json.loads((folder / STATE).read_text()), tensors)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{folder} is incomplete or damaged: {error}") from error
+    return dict(tree)
+
+
+def saved(root: Path) -> list[Path]:
+    """Return the checkpoints under `root`, newest first."""
+    if not root.is_dir():
+        return []
+    return sorted((path for path in root.iterdir() if path.name.isdigit()), reverse=True)
+
+
+def readable(root: Path) -> Iterator[tuple[Path, dict[str, Any] | CheckpointError]]:
+    """Yield each checkpoint, newest first, with its tree or with why it cannot be read."""
+    for folder in saved(root):
+        try:
+            yield folder, load(folder)
+        except CheckpointError as error:
+            yield folder, error
+
+
+def prune(root: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints."""
+    for folder in saved(root)[keep:]:
+        shutil.rmtree(folder)
+
+
+def name_of(frames: int) -> str:
+    """Return the folder name of the checkpoint taken at `frames`; names sort by frames."""
+    return f"{frames:012d}"
+
+
+def _take_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(node, dict):
+        return {key: _take_tensors(value, f"{name}/{key}", tensors) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_take_tensors(value, f"{name}/{i}", tensors) for i, value in enumerate(node)]
+    if isinstance(node, bytes):
+        node = np.frombuffer(node, np.uint8).copy()
+    if isinstance(node, np.ndarray):
+        node = torch.from_numpy(np.ascontiguousarray(node))
+    if isinstance(node, torch.Tensor):
+        tensors[name] = node.detach().cpu().contiguous().clone()
+        return {"$tensor": name}
+    return node
+
+
+def _put_tensors(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(node, dict):
+        if node.keys() == {"$tensor"}:
+            return tensors[node["$tensor"]]
+        return {key: _put_tensors(value, tensors) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_put_tensors(value, tensors) for value in node]
+    return node
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,40 @@
+"""The configuration section `learner`; the defaults are the paper's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class LearnerConfig(BaseModel):
+    """Batch, losses and optimiser."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    unroll_length: Count = 50
+    """Steps T of a rollout."""
+    batch_size: Count = 32
+    """Unrolls B of an update."""
+
+    discount: Fraction = 0.99
+    reward_clip: Positive = 1.0
+    """Rewards are clipped to [-reward_clip, reward_clip] in the loss."""
+    clip_rho: Positive = 1.0
+    clip_c: Positive = 1.0
+    entropy_cost: NonNegative = 0.01
+    value_cost: NonNegative = 0.5
+
+    learning_rate: Positive = 6e-4
+    """Decays linearly to 0 over `total_frames`."""
+    rmsprop_alpha: Fraction = 0.99
+    rmsprop_eps: Positive = 0.01
+    rmsprop_momentum: Fraction = 0.0
+    max_grad_norm: Positive = 40.0
+    max_skipped: Count = 10
+    """Stop after this many batches in a row with a non-finite loss or gradient."""

@@ -1,0 +1,203 @@
+"""The IMPALA learner: a batch of rollouts in, one optimiser step, a new weight version out."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents import Agent
+from learners.config import LearnerConfig
+from learners.losses import entropy, policy_gradient_loss, value_loss
+from learners.rollout import Rollout
+from learners.vtrace import vtrace
+
+
+class Weights(NamedTuple):
+    """One version of the agent's parameters, as every worker gets it."""
+
+    version: int
+    parameters: dict[str, NDArray[np.float32]]
+
+
+class TrainingDivergedError(RuntimeError):
+    """Too many batches in a row had a non-finite loss or gradient."""
+
+
+class Learner:
+    """The agent, its optimiser and the counters that belong to them."""
+
+    def __init__(
+        self, agent: Agent, config: LearnerConfig, total_frames: int, device: str = "cpu"
+    ) -> None:
+        self.agent = agent.to(device)
+        self.device = torch.device(device)
+        self.config = config
+        self.total_frames = total_frames
+        self.optimiser = torch.optim.RMSprop(
+            agent.parameters(),
+            lr=config.learning_rate,
+            alpha=config.rmsprop_alpha,
+            eps=config.rmsprop_eps,
+            momentum=config.rmsprop_momentum,
+        )
+        self.frames = 0  # environment steps learnt from
+        self.version = 0  # optimiser steps taken
+        self.skipped = 0  # batches that were not finite
+        self._skipped_in_a_row = 0
+
+    def update(self, batch: Rollout) -> dict[str, float]:
+        """Take one optimiser step and return its metrics.
+
+        A batch whose loss or gradient is not finite counts as seen but changes nothing.
+
+        Raises:
+            TrainingDivergedError: after `max_skipped` such batches in a row.
+        """
+        started = time.perf_counter()
+        steps, envs = batch.action.shape
+        learning_rate = self._learning_rate()
+        loss, metrics = self._loss(batch)
+        self.optimiser.zero_grad()
+        loss.backward()
+        grad_norm = torch.nn.utils.clip_grad_norm_(
+            self.agent.parameters(), self.config.max_grad_norm
+        )
+        lag = self.version - float(batch.version.mean())
+        self.frames += steps * envs
+        if bool(torch.isfinite(loss) & torch.isfinite(grad_norm)):
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate
+            self.optimiser.step()
+            self.version += 1
+            self._skipped_in_a_row = 0
+        else:
+            self._skip()
+        return {name: float(value) for name, value in metrics.items()} | {
+            "learner/grad_norm": float(grad_norm),
+            "learner/learning_rate": learning_rate,
+            "learner/skipped": self.skipped,
+            "policy/lag": lag,
+            "time/update": time.perf_counter() - started,
+        }
+
+    def weights(self) -> Weights:
+        """Copy the current parameters."""
+        return Weights(
+            self.version,
+            {
+                name: parameter.detach().to("cpu", copy=True).numpy()
+                for name, parameter in self.agent.named_parameters()
+            },
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a later `load` needs, as a tree of tensors and plain values."""
+        return {
+            "agent": self.agent.state_dict(),
+            "optimiser": {
+                name: dict(self.optimiser.state[parameter])
+                for name, parameter in self.agent.named_parameters()
+            },
+            "frames": self.frames,
+            "version": self.version,
+            "skipped": self.skipped,
+            "torch_rng": torch.get_rng_state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from `state()`.
+
+        Raises:
+            ValueError: if it is the state of another network.
+        """
+        load_agent(self.agent, state["agent"])
+        for name, parameter in self.agent.named_parameters():
+            self.optimiser.state[parameter] = {
+                key: value.to(self.device if key != "step" else "cpu")
+                for key, value in state["optimiser"][name].items()
+            }
+        self.frames = state["frames"]
+        self.version = state["version"]
+        self.skipped = state["skipped"]
+        torch.set_rng_state(state["torch_rng"])
+
+    def _loss(self, batch: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        obs, reward, first, action, behaviour_logits = (self._to_device(x) for x in batch[:5])
+        state = tuple(self._to_device(x) for x in batch.state)
+        output, _ = self.agent(obs, reward, first, state)
+
+        log_probs = output.logits[:-1].log_softmax(-1)
+        behaviour = behaviour_logits.log_softmax(-1)
+        values, bootstrap_value = output.value[:-1], output.value[-1]
+        # What answers action t came with observation t + 1.
+        rewards = reward[1:].clamp(-config.reward_clip, config.reward_clip)
+        discounts = config.discount * (~first[1:]).float()
+        chosen = action.unsqueeze(-1)
+        log_rhos = (log_probs.detach() - behaviour).gather(-1, chosen).squeeze(-1)
+        targets = vtrace(
+            log_rhos,
+            discounts,
+            rewards,
+            values.detach(),
+            bootstrap_value.detach(),
+            config.clip_rho,
+            config.clip_c,
+        )
+
+        policy = policy_gradient_loss(log_probs, action, targets.advantages)
+        value = value_loss(values, targets.vs)
+        bonus = entropy(log_probs)
+        total = policy + config.value_cost * value - config.entropy_cost * bonus
+        steps = action.numel()
+        return total, {
+            "loss/total": total.detach(),
+            "loss/policy": policy.detach(),
+            "loss/value": value.detach(),
+            "loss/entropy": -config.entropy_cost * bonus.detach(),
+            "policy/entropy": bonus.detach() / steps,
+            "policy/clipped_rhos": (log_rhos.exp() > config.clip_rho).float().mean(),
+            "policy/value": values.detach().mean(),
+        }
+
+    def _to_device(self, array: NDArray[Any]) -> Tensor:
+        # A rollout may be a read-only view into shared memory; the learner never writes to it.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.from_numpy(array).to(self.device)
+
+    def _learning_rate(self) -> float:
+        return self.config.learning_rate * max(0.0, 1 - self.frames / self.total_frames)
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= self.config.max_skipped:
+            raise TrainingDivergedError(
+                f"the last {self._skipped_in_a_row} batches had a non-finite loss or gradient; "
+                "a smaller learner.learning_rate or learner.max_grad_norm may help"
+            )
+
+
+def load_agent(agent: Agent, parameters: dict[str, Tensor]) -> None:
+    """Copy `parameters` into the agent.
+
+    Raises:
+        ValueError: if they are another network's.
+    """
+    own = agent.state_dict()
+    for name in own.keys() | parameters.keys():
+        here, there = own.get(name), parameters.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise ValueError(
+                f"the checkpoint holds another network: {name} is "
+                f"{'absent' if there is None else list(there.shape)} there and "
+                f"{'absent' if here is None else list(here.shape)} here"
+            )
+    agent.load_state_dict(parameters)
