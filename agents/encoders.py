@@ -71,14 +71,19 @@ def impala(observation_shape: tuple[int, ...]) -> ImageEncoder:
     return ImageEncoder(nn.Sequential(*layers, nn.ReLU()), observation_shape)
 
 
-def nature(observation_shape: tuple[int, ...]) -> ImageEncoder:
-    """Build the three-layer network of the DQN paper (Mnih et al. 2015): 10x cheaper on a CPU."""
+def impala_small(observation_shape: tuple[int, ...]) -> ImageEncoder:
+    """Build a residual network of 6 convolutions that a CPU trains about four times faster.
+
+    A stride of 2 at the start and one block a stage are what is saved. (The three convolutions of
+    the DQN paper would be cheaper still, but they hardly learn ProcGen: Cobbe et al. 2020.)
+    """
     trunk = nn.Sequential(
-        nn.Conv2d(observation_shape[2], 32, 8, stride=4),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 4, stride=2),
-        nn.ReLU(),
-        nn.Conv2d(64, 64, 3, stride=1),
+        nn.Conv2d(observation_shape[2], 16, 4, stride=2, padding=1),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        ResidualBlock(16),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        ResidualBlock(32),
         nn.ReLU(),
     )
     return ImageEncoder(trunk, observation_shape)
@@ -100,7 +105,7 @@ class MLPEncoder(nn.Module):
 
 ENCODERS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "impala": impala,
-    "nature": nature,
+    "impala_small": impala_small,
     "mlp": MLPEncoder,
 }
 """From a name in the configuration to a function of the observation's shape."""
@@ -115,9 +120,9 @@ def make_encoder(name: str, observation_shape: tuple[int, ...]) -> nn.Module:
     image = len(observation_shape) == 3
     if name == "auto":
         name = "impala" if image else "mlp"
-    if name != "mlp" and not (image and min(observation_shape[:2]) >= 36):
+    if name != "mlp" and not (image and min(observation_shape[:2]) >= 16):
         raise ValueError(
-            f"agent.encoder: {name!r} reads images [height, width, channels] of at least 36 x 36, "
+            f"agent.encoder: {name!r} reads images [height, width, channels] of at least 16 x 16, "
             f"but observations are {list(observation_shape)}: use 'mlp' or 'auto'"
         )
     return ENCODERS[name](observation_shape)

@@ -70,13 +70,16 @@ class EndToEnd:
 
 
 def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -> EndToEnd:
-    """Measure each part alone for a share of `seconds`, then the whole for `seconds`.
+    """Measure the whole for `seconds`, then each part alone for a share of them.
 
     Args:
         config: of the run to measure.
         seconds: of the whole after its warm-up.
         step: called with the name of what is measured next.
     """
+    # First, because the parts alone leave their memory behind in this process.
+    step(f"the whole, mode {config.launch.mode}")
+    total, memory = _whole(config, seconds)
     torch.set_num_threads(cpu_count())
     step("environments alone")
     environments = _rate(_environments(config), seconds / 6)
@@ -84,8 +87,6 @@ def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -
     acting = _rate(_acting(config, build_agent(config)), seconds / 6)
     step("learning alone")
     learning = _rate(_learning(config, build_learner(config)), seconds / 3)
-    step(f"the whole, mode {config.launch.mode}")
-    total, memory = _whole(config, seconds)
     return EndToEnd(acting, learning, environments, total, memory)
 
 

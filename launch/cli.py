@@ -20,17 +20,32 @@ console = Console()
 notes = Console(stderr=True)
 
 
+def _in_a_folder(_: click.Context, __: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse before the work what could not be written after it."""
+    if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise UserError(f"--json {file}: {file.parent} is not a folder that can be written to")
+    return file
+
+
 json_option = click.option(
     "--json",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_in_a_folder,
     help="Write the figures here too.",
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def srwm() -> None:
+def _help_without_command(context: click.Context) -> None:
+    if not context.invoked_subcommand:
+        click.echo(context.get_help())
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def srwm(context: click.Context) -> None:
     """Train agents whose memory rewrites itself."""
+    _help_without_command(context)
 
 
 @srwm.command()
@@ -87,6 +102,7 @@ def evaluate(
     from launch.evaluate import evaluate as play
     from launch.evaluate import mean_normalised, score_table
     from launch.run import RunFolder
+    from launch.train import check
     from learners import load_agent
 
     folder, config = RunFolder.open(run)
@@ -96,6 +112,7 @@ def evaluate(
     except ValueError as error:
         raise UserError(str(error)) from None
     saved = folder.newest_checkpoint()
+    check(config, saved)
     agent = build_agent(config).eval()
     load_agent(agent, saved["learner"]["agent"])
     for name in chosen:
@@ -120,9 +137,11 @@ def evaluate(
         file.write_text(json.dumps(result, indent=1) + "\n")
 
 
-@srwm.group()
-def bench() -> None:
+@srwm.group(invoke_without_command=True)
+@click.pass_context
+def bench(context: click.Context) -> None:
     """Measure how fast it is here."""
+    _help_without_command(context)
 
 
 @bench.command("e2e")

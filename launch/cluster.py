@@ -126,6 +126,8 @@ class RayFlow:
     def _connect(self) -> None:
         launch = self.config.launch
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+        # It would announce at every start that the cluster asks for a token, which is as it should.
+        logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
         inherited = os.environ.get("PYTHONPATH")
         environment = {
             # What a worker imports must be what the driver sees, also a user's own environment.

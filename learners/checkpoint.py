@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 TENSORS, STATE, SUMS = "tensors.safetensors", "state.json", "SHA256SUMS"
@@ -31,10 +32,17 @@ def save(folder: Path, tree: dict[str, Any]) -> None:
     """Write a tree of dicts, lists, tensors, arrays, bytes and plain values as one checkpoint.
 
     It is written beside, flushed to the disk, and renamed: a folder of that name is always whole.
+    A whole checkpoint of that name is kept: at one number of frames, a run has one state.
     """
+    if folder.exists():
+        try:
+            load(folder)
+            return
+        except CheckpointError:
+            shutil.rmtree(folder)
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_tensors(tree, "", tensors)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    beside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
@@ -44,12 +52,8 @@ def save(folder: Path, tree: dict[str, Any]) -> None:
         (beside / SUMS).write_text(sums)
         for path in (beside / TENSORS, beside / STATE, beside / SUMS, beside):
             _flush(path)
-        replaced = beside.with_suffix(".old")
-        if folder.exists():  # the same frames again: a resumed run that was stopped at once
-            folder.rename(replaced)
         beside.rename(folder)
         _flush(folder.parent)
-        shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -61,13 +65,14 @@ def load(folder: Path) -> dict[str, Any]:
         CheckpointError: if a file is missing, or is not the one that was written.
     """
     try:
-        for line in (folder / SUMS).read_text().splitlines():
-            expected, name = line.split("  ", 1)
-            if _sha256(folder / name) != expected:
+        lines = (folder / SUMS).read_text().splitlines()
+        sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+        for name in (TENSORS, STATE):
+            if _sha256(folder / name) != sums[name]:
                 raise CheckpointError(f"{folder / name} is damaged: its checksum differs")
         tensors = load_file(folder / TENSORS)
         tree = _put_tensors(json.loads((folder / STATE).read_text()), tensors)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is incomplete or damaged: {error}") from error
     return dict(tree)
 
@@ -89,8 +94,8 @@ def readable(root: Path) -> Iterator[tuple[Path, dict[str, Any] | CheckpointErro
 
 
 def prune(root: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints."""
-    for folder in saved(root)[keep:]:
+    """Remove all but the newest `keep` checkpoints, and what a killed process left unfinished."""
+    for folder in (*saved(root)[keep:], *root.glob(".*.tmp")):
         shutil.rmtree(folder)
 
 
@@ -101,13 +106,19 @@ def name_of(frames: int) -> str:
 
 def _take_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(node, dict):
-        return {key: _take_tensors(value, f"{name}/{key}", tensors) for key, value in node.items()}
+        return {
+            # A slash inside a key is escaped, as in a JSON pointer: no two arrays share a name.
+            key: _take_tensors(
+                value, f"{name}/{key.replace('~', '~0').replace('/', '~1')}", tensors
+            )
+            for key, value in node.items()
+        }
     if isinstance(node, list | tuple):
         return [_take_tensors(value, f"{name}/{i}", tensors) for i, value in enumerate(node)]
     if isinstance(node, bytes):
         node = np.frombuffer(node, np.uint8).copy()
     if isinstance(node, np.ndarray):
-        node = torch.from_numpy(np.ascontiguousarray(node))
+        node = torch.from_numpy(np.asarray(node, order="C"))
     if isinstance(node, torch.Tensor):
         tensors[name] = node.detach().cpu().contiguous().clone()
         return {"$tensor": name}

@@ -1,0 +1,62 @@
+"""The configuration section `agent`."""
+
+import pytest
+from pydantic import ValidationError
+
+from agents import AgentConfig
+from agents.cores import CORES
+from agents.encoders import ENCODERS
+
+
+def test_defaults_are_the_papers():
+    config = AgentConfig()
+    assert config.core == "srwm"
+    assert config.lstm.model_dump() == {"hidden_size": 256}
+    assert config.srwm.model_dump() == {
+        "hidden_size": 128,
+        "layers": 2,
+        "heads": 8,
+        "feedforward_factor": 4,
+    }
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("encoder", ["auto", *ENCODERS])
+def test_known_names_are_accepted(core, encoder):
+    AgentConfig(core=core, encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("section", "where", "said"),
+    [
+        ({"core": "gru"}, ("core",), "'gru' is none of feedforward, lstm, srwm"),
+        (
+            {"encoder": "resnet"},
+            ("encoder",),
+            "'resnet' is none of auto, impala, impala_small, mlp",
+        ),
+        ({"precision": "float16"}, ("precision",), "'bfloat16'"),
+        ({"srwm": {"hidden_size": 128, "heads": 7}}, ("srwm",), "128 is not a multiple of heads 7"),
+        ({"srwm": {"heads": 0}}, ("srwm", "heads"), "greater than 0"),
+        ({"srwm": {"layers": -1}}, ("srwm", "layers"), "greater than 0"),
+        ({"srwm": {"head": 8}}, ("srwm", "head"), "not permitted"),
+        ({"lstm": {"hidden_size": 0}}, ("lstm", "hidden_size"), "greater than 0"),
+        ({"lstm": {"hidden_size": "256"}}, ("lstm", "hidden_size"), "valid integer"),
+        ({"lstm": {"hidden_size": 256.0}}, ("lstm", "hidden_size"), "valid integer"),
+        ({"lstm": {"hidden_size": True}}, ("lstm", "hidden_size"), "valid integer"),
+        ({"core": 3}, ("core",), "valid string"),
+        ({"cores": "lstm"}, ("cores",), "not permitted"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_named(section, where, said):
+    with pytest.raises(ValidationError) as caught:
+        AgentConfig.model_validate(section)
+    (error,) = caught.value.errors()
+    assert error["loc"] == where
+    assert said in error["msg"]
+
+
+def test_a_configuration_does_not_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        AgentConfig().core = "lstm"

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.wrappers import RecordEpisodeStatistics
+
+from envs import EnvsConfig, EnvSpec, EpisodeTracker, Timestep, env_spec, make_env
+from tests.worlds import Count, TMaze, counting_length, counting_reward
+
+COUNTING = EnvsConfig(tasks=("tests.worlds:Counting-v0",))
+TMAZE = EnvsConfig(tasks=("tests.worlds:TMaze-v0",))
+
+gymnasium.register("Limited-v0", entry_point="tests.worlds:TMaze", max_episode_steps=5)
+gymnasium.register(
+    "Wrapped-v0",
+    entry_point="tests.worlds:TMaze",
+    additional_wrappers=(RecordEpisodeStatistics.wrapper_spec(),),
+)
+gymnasium.register("Old-v0", entry_point="tests.envs.test_gym_env:OldAPI")
+gymnasium.register("Picture-v0", entry_point="tests.envs.test_gym_env:Picture")
+
+
+class OldAPI(TMaze):
+    def reset(self):  # type: ignore[override]
+        return np.zeros(4, np.float32)
+
+
+class Picture(gymnasium.Env):
+    """Its observation is a picture of the last action; its actions are numbered from 3."""
+
+    def __init__(self):
+        self.observation_space = gymnasium.spaces.Box(0, 255, (4, 6, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(2, start=3)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros((4, 6, 3), np.uint8), {}
+
+    def step(self, action):
+        return np.full((4, 6, 3), action, np.uint8), 0.0, False, False, {}
+
+
+def copy(now):
+    return Timestep(*(field.copy() for field in now))
+
+
+def counts(now):
+    return [Count(*(int(value) for value in row)) for row in now.obs]
+
+
+def assert_same(one, other):
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def saved(env) -> list[bytes]:
+    states = env.save()
+    assert states is not None
+    return states
+
+
+def play(env, steps, seed=0):
+    rng = np.random.default_rng(seed)
+    shown = [copy(env.observe())]
+    for _ in range(steps):
+        env.act(rng.integers(env.spec.num_actions, size=env.num_envs))
+        shown.append(copy(env.observe()))
+    return shown
+
+
+def test_obs_reward_and_first_are_aligned_and_episodes_add_up():
+    env = make_env(COUNTING, 6, seed=3)
+    tracker = EpisodeTracker(env.tasks)
+    now = counts(env.observe())
+    assert all((count.episode, count.step) == (0, 0) for count in now)
+    assert len({count.world for count in now}) == 6
+    assert env.observe().first.all() and not env.observe().reward.any()
+
+    rng = np.random.default_rng(0)
+    earned: list[list[float]] = [[] for _ in range(6)]
+    ended = 0
+    for _ in range(60):
+        action = rng.integers(2, size=6)
+        env.act(action)
+        after = copy(env.observe())
+        assert_same(after, env.observe())
+        expected, episodes = [], []
+        for i, count in enumerate(now):
+            earned[i].append(counting_reward(count, int(action[i])))
+            assert after.reward[i] == earned[i][-1]
+            over = count.step + 1 == counting_length(count.world, count.episode)
+            assert after.first[i] == over
+            if over:
+                expected.append(Count(count.world, count.episode + 1, 0))
+                episodes.append((i, env.tasks[i], sum(earned[i]), count.step + 1))
+                earned[i] = []
+            else:
+                expected.append(count._replace(step=count.step + 1))
+        assert counts(after) == expected
+        assert tracker.step(after.reward, after.first) == episodes
+        ended += len(episodes)
+        now = expected
+    assert ended > 60
+
+
+def test_a_seed_and_an_index_make_an_environment():
+    whole = play(make_env(TMAZE, 8, seed=5), 40)
+    assert_same(whole[-1], play(make_env(TMAZE, 8, seed=5), 40)[-1])
+    worlds = counts(make_env(COUNTING, 6, seed=5).observe())
+    assert counts(make_env(COUNTING, 2, seed=5, offset=4).observe()) == worlds[4:]
+    assert not set(counts(make_env(COUNTING, 6, seed=6).observe())) & set(worlds)
+
+
+def test_tasks_take_turns():
+    config = EnvsConfig(tasks=("CartPole-v1", "gym:CartPole-v1", "Limited-v0"))
+    assert make_env(config, 4, seed=0, offset=2).tasks == (
+        "Limited-v0",
+        "CartPole-v1",
+        "gym:CartPole-v1",
+        "Limited-v0",
+    )
+
+
+@pytest.mark.parametrize(
+    "task", ["tests.worlds:Counting-v0", "tests.worlds:TMaze-v0", "Limited-v0"]
+)
+@pytest.mark.parametrize("before", [0, 3, 5, 22])
+def test_save_and_restore_are_exact(task, before):
+    config = EnvsConfig(tasks=(task,))
+    env, other = make_env(config, 3, seed=1), make_env(config, 3, seed=2)
+    play(env, before)
+    play(other, 7)
+    other.restore(saved(env))
+    assert_same(env.observe(), other.observe())
+    for mine, theirs in zip(play(env, 40), play(other, 40), strict=True):
+        assert_same(mine, theirs)
+
+
+def test_a_time_limit_ends_an_episode():
+    shown = play(make_env(EnvsConfig(tasks=("Limited-v0",)), 1, seed=0), 15)
+    assert [t for t, now in enumerate(shown) if now.first[0]] == [0, 5, 10, 15]
+
+
+@pytest.mark.parametrize("task", ["CartPole-v1", "Wrapped-v0"])
+def test_what_cannot_be_saved_says_so(task):
+    assert make_env(EnvsConfig(tasks=(task,)), 2, seed=0).save() is None
+
+
+def test_foreign_states_are_refused():
+    env = make_env(TMAZE, 2, seed=0)
+    states = saved(env)
+    with pytest.raises(ValueError, match="1 states do not go with 2 environments"):
+        env.restore(states[:1])
+    with pytest.raises(ValueError, match="state 1 has 3 bytes"):
+        env.restore([states[0], b"abc"])
+    with pytest.raises(ValueError, match="time limit"):
+        make_env(EnvsConfig(tasks=("Limited-v0",)), 2, seed=0).restore(states)
+
+
+@pytest.mark.parametrize("task", ["CartPole-v1", "gym:CartPole-v1"])
+def test_both_gyms_play_as_they_do_alone(task):
+    """The same as stepping one environment by hand from its recorded first observation."""
+    env = make_env(EnvsConfig(tasks=(task,)), 1, seed=4)
+    alone: Any = gymnasium.make("CartPole-v1").unwrapped
+    alone.reset(seed=0)
+    alone.state = env.observe().obs[0].astype(np.float64)
+    for t in range(200):
+        env.act(np.array([t % 3 == 0]))
+        obs, _, over, _, _ = alone.step(int(t % 3 == 0))
+        now = env.observe()
+        assert (now.first[0], now.reward[0]) == (over, 1)
+        if over:
+            break
+        np.testing.assert_allclose(now.obs[0], obs, atol=1e-5)
+    assert over and t > 5
+
+
+def test_pictures_stay_bytes_and_actions_start_at_0():
+    config = EnvsConfig(tasks=("Picture-v0",))
+    env = make_env(config, 2, seed=0)
+    assert env_spec(config) == env.spec == EnvSpec((4, 6, 3), "uint8", 2)
+    assert env.spec.observation_bytes == 72
+    env.act(np.array([0, 1]))
+    obs = env.observe().obs
+    assert obs.dtype == np.uint8 and (obs[0] == 3).all() and (obs[1] == 4).all()
+
+
+def test_spec_of_vectors():
+    assert env_spec(TMAZE) == make_env(TMAZE, 1, seed=0).spec == EnvSpec((4,), "float32", 2)
+    assert env_spec(EnvsConfig(tasks=("gym:CartPole-v1",))) == EnvSpec((4,), "float32", 2)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        (["Pendulum-v1"], r"task 'Pendulum-v1': actions must be Discrete, not Box\(-2"),
+        (["FrozenLake-v1"], r"task 'FrozenLake-v1': observations .* not Discrete\(16\)"),
+        (["Old-v0"], "task 'Old-v0' has the API of gym before 0.26"),
+        (
+            ["CartPole-v1", "Acrobot-v1"],
+            r"tasks 'CartPole-v1' and 'Acrobot-v1' do not go together: observation_shape is \(4,\)",
+        ),
+    ],
+)
+def test_what_cannot_be_played_is_refused(tasks, message):
+    config = EnvsConfig(tasks=tasks)
+    with pytest.raises(ValueError, match=message):
+        env_spec(config)
+    with pytest.raises(ValueError, match=message):
+        make_env(config, 2, seed=0)
+
+
+def test_a_missing_dependency_is_one_line():
+    gymnasium.register("Broken-v0", entry_point="no_such_module:Env")
+    with pytest.raises(ValueError, match=r"task 'Broken-v0' cannot be made: .*no_such_module"):
+        env_spec(EnvsConfig(tasks=("Broken-v0",)))
