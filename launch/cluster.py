@@ -128,18 +128,20 @@ class RayFlow:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
         # It would announce at every start that the cluster asks for a token, which is as it should.
         logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
-        inherited = os.environ.get("PYTHONPATH")
-        environment = {
-            # What a worker imports must be what the driver sees, also a user's own environment.
-            "PYTHONPATH": os.pathsep.join([os.getcwd(), *([inherited] if inherited else [])]),
-            # Processes share the cores here. A thread that spins at a barrier keeps the very
-            # thread that it waits for off the core.
-            "OMP_WAIT_POLICY": "PASSIVE",
-        }
+        # Processes share the cores here. A thread that spins at a barrier keeps the very thread
+        # that it waits for off the core.
+        environment = {"OMP_WAIT_POLICY": "PASSIVE"}
         try:
             if launch.address:
-                ray.init(address=launch.address, logging_level=logging.WARNING)
+                ray.init(
+                    address=launch.address,
+                    logging_level=logging.WARNING,
+                    runtime_env={"env_vars": environment},
+                )
             else:
+                # What a worker imports must be what the driver sees, a user's environments too.
+                inherited = os.environ.get("PYTHONPATH")
+                environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), inherited]))
                 ray.init(
                     # Ray's count is of permits, not of cores: every actor must find one.
                     num_cpus=max(cpu_count(), launch.workers + 1),

@@ -1,0 +1,118 @@
+"""What a run keeps, and what a resumed one makes of it."""
+
+import itertools
+import logging
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from launch.config import parse_config, read_yaml
+from learners import checkpoint as store
+from tests.launch.runs import (
+    TMAZE,
+    changed,
+    checkpoint,
+    checkpoints,
+    copy_run,
+    damage,
+    main,
+    rows,
+    without_clock,
+    write_config,
+)
+
+
+@pytest.fixture
+def run(trained_tmaze, tmp_path):
+    """A finished run with checkpoints at 100, 200, 300 and 400 frames, free to be changed."""
+    return copy_run(trained_tmaze, tmp_path / "run")
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_only_the_newest_checkpoints_are_kept(keep, tmp_path):
+    config = changed(TMAZE, checkpoint__keep=keep, run_dir="kept")
+    assert main("train", str(write_config(tmp_path / "c.yaml", config))) == 0
+    assert checkpoints(tmp_path / "kept") == [100, 200, 300, 400][-keep:]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(run, trained_tmaze, caplog):
+    damage(checkpoint(run, 400))
+    with caplog.at_level(logging.INFO):
+        assert main("train", "--resume", str(run)) == 0
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert str(checkpoint(run, 400)) in warning
+    assert "damaged" in warning
+    assert str(checkpoint(run, 300)) in caplog.text
+    # What was damaged has been made again.
+    assert store.load(checkpoint(run, 400))["learner"]["frames"] == 400
+    assert without_clock(rows(run)) == without_clock(rows(trained_tmaze))
+
+
+def test_a_half_written_checkpoint_is_no_checkpoint(run):
+    (run / "checkpoints" / ".000000000500.1.tmp").mkdir()
+    (checkpoint(run, 400) / "state.json").unlink()
+    assert main("train", "--resume", str(run), "total_frames=320") == 0
+    assert store.load(checkpoint(run, 320))["learner"]["frames"] == 320
+
+
+def test_a_finished_run_has_nothing_left_to_do(run):
+    before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
+    lines = rows(run)
+    assert main("train", "--resume", str(run)) == 0
+    assert rows(run) == lines
+    assert {path: path.read_bytes() for path in run.rglob("*.safetensors")} == before
+
+
+def test_a_finished_run_goes_on_to_more_frames(run):
+    lines = rows(run)
+    assert main("train", "--resume", str(run), "total_frames=600") == 0
+    after = rows(run)
+    assert after[: len(lines)] == lines
+    assert [row["frames"] for row in after[len(lines) :]] == [440, 480, 500, 540, 580, 600]
+    assert checkpoints(run)[-1] == 600
+    # Frames, versions, episodes and the wall clock all count on.
+    for name in ("frames", "updates", "time/elapsed"):
+        values = [row[name] for row in after]
+        assert values == sorted(values)
+    assert after[-1]["updates"] == 30
+    task = TMAZE["envs"]["tasks"][0]
+    # A TMaze's episodes have 9 steps; 600 frames and a rollout or two in the queue.
+    assert 600 // 9 - 6 <= after[-1][f"episodes/{task}"] <= (600 + 2 * 15) // 9
+    # The schedule is that of 600 frames now: this row's updates began at 400 and 420.
+    rate = after[len(lines)]["learner/learning_rate"]
+    assert rate == pytest.approx(6e-4 * (1 - 410 / 600))
+    assert parse_config(read_yaml(run / "config.yaml"), [], "test").total_frames == 600
+
+
+def test_a_resumed_run_draws_nothing_twice(run, trained_tmaze):
+    """It goes back to 200 of 400 frames; what came after is made again, and set aside."""
+    superseded = rows(run)[6:]
+    for frames in (300, 400):
+        (checkpoint(run, frames) / "SHA256SUMS").unlink()
+    assert main("train", "--resume", str(run)) == 0
+    assert without_clock(rows(run)) == without_clock(rows(trained_tmaze))
+    aside = (run / "metrics.superseded-0.jsonl").read_text().splitlines()
+    assert len(aside) == len(superseded) == 6
+
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    events.Reload()
+    for tag in events.Tags()["scalars"]:
+        steps = [event.step for event in events.Scalars(tag)]
+        assert all(a < b for a, b in itertools.pairwise(steps)), tag
+    found = [(event.step, event.value) for event in events.Scalars("loss/total")]
+    assert found == [(row["frames"], pytest.approx(row["loss/total"])) for row in rows(run)]
+
+
+def test_a_run_that_was_moved_is_resumed_where_it_is(run, trained_tmaze, tmp_path):
+    there = {path: path.stat().st_mtime_ns for path in trained_tmaze.rglob("*")}
+    moved = run.rename(tmp_path / "moved")
+    assert main("train", "--resume", str(moved), "total_frames=440") == 0
+    assert checkpoints(moved)[-1] == 440
+    assert {path: path.stat().st_mtime_ns for path in trained_tmaze.rglob("*")} == there
+
+
+def test_workers_of_another_number_begin_new_episodes(run, caplog):
+    overrides = ["launch.workers=1", "launch.envs_per_worker=2", "total_frames=440"]
+    assert main("train", "--resume", str(run), *overrides) == 0
+    assert "new episodes begin" in caplog.text
+    assert rows(run)[-1]["frames"] == 440

@@ -1,0 +1,287 @@
+"""Runs in Ray, as a person starts and stops them: real processes, real signals."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+import psutil
+import pytest
+
+from learners import checkpoint as store
+from tests.launch.runs import (
+    ROOT,
+    TMAZE,
+    changed,
+    checkpoint,
+    checkpoints,
+    copy_run,
+    main,
+    rows,
+    write_config,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+START = 120.0  # seconds that a start may take on a busy machine
+STOP = 30.0  # seconds in which everything must have ended
+ENDLESS = 10**9
+# A checkpoint holds also the updates that were on their way when it was asked for: two of 4 x 5.
+AHEAD = 40
+RAY = changed(
+    TMAZE, launch__mode="ray", log_every_frames=100, checkpoint__every_frames=500, run_dir="run"
+)
+
+
+class Driver:
+    """`srwm` in a session of its own, and all processes that came of it."""
+
+    def __init__(self, folder, *arguments):
+        # Sockets lie below it, and their paths must be short.
+        self.ray_folder = tempfile.mkdtemp(prefix="srwm-", dir="/tmp")
+        self.mark = uuid.uuid4().hex
+        self.run = folder / "run"
+        self.log = folder / "log"
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RAY_TMPDIR": self.ray_folder,
+            "SRWM_TEST": self.mark,
+        }
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "launch", *arguments],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.family = set()
+
+    def look(self):
+        """Note the processes of the family that live; once orphaned they have no such parent."""
+        if self.process.poll() is None:
+            self.family |= set(psutil.Process(self.process.pid).children(recursive=True))
+
+    def living(self):
+        """Return the processes that were seen, or bear the mark, and still live."""
+        marked = {p for p in psutil.process_iter() if _mark_of(p) == self.mark}
+        return {p for p in self.family | marked if p.pid != self.process.pid and _lives(p)}
+
+    def workers(self):
+        self.look()
+        return [p for p in self.family if _lives(p) and "WorkerActor" in " ".join(p.cmdline())]
+
+    def frames(self):
+        """Return the frames of the last row, 0 before the first."""
+        try:
+            return rows(self.run)[-1]["frames"]
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def text(self):
+        return self.log.read_text()
+
+    def wait_until(self, condition, seconds=START):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, f"it ended:\n{self.text()}"
+            assert time.monotonic() < end, f"nothing came of waiting:\n{self.text()}"
+            time.sleep(0.2)
+        self.look()
+
+    def ends(self, seconds=START):
+        """Wait for the end; return the exit status."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < end, f"it does not end:\n{self.text()}"
+            self.look()
+            time.sleep(0.2)
+        return self.process.returncode
+
+    def leaves_nothing(self, seconds=STOP, but=()):
+        end = time.monotonic() + seconds
+        while left := [p for p in self.living() if _name_of(p) not in but]:
+            assert time.monotonic() < end, left
+            time.sleep(0.2)
+        return True
+
+    def clean_up(self):
+        self.look()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for process in self.living():
+            process.kill()
+        shutil.rmtree(self.ray_folder, ignore_errors=True)
+
+
+def _mark_of(process):
+    try:
+        return process.environ().get("SRWM_TEST", "")
+    except psutil.Error:
+        return ""
+
+
+def _name_of(process):
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _lives(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path):
+    drivers = []
+
+    def start(*arguments):
+        drivers.append(Driver(tmp_path, *arguments))
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.clean_up()
+
+
+@pytest.fixture
+def endless(start, tmp_path):
+    """A run in the middle of its work: some rows and a checkpoint are there."""
+    config = write_config(tmp_path / "c.yaml", {**RAY, "total_frames": ENDLESS})
+    driver = start("train", str(config))
+    driver.wait_until(lambda: driver.frames() >= 1000)
+    assert len(driver.workers()) == 2
+    return driver
+
+
+def assert_saved_and_resumes(run):
+    """The last row is saved, and the run goes on from there, also without Ray."""
+    newest = checkpoints(run)[-1]
+    frames = [row["frames"] for row in rows(run)]
+    assert frames[-1] <= newest <= frames[-1] + AHEAD
+    assert frames == sorted(set(frames))
+    more = newest + 100
+    overrides = ["launch.mode=local", f"total_frames={more}"]
+    assert main("train", "--resume", str(run), *overrides) == 0
+    assert [row["frames"] for row in rows(run)][: len(frames)] == frames
+    assert rows(run)[-1]["frames"] == more
+
+
+def test_a_run_finishes_saves_and_leaves_no_process(start, tmp_path):
+    config = write_config(tmp_path / "c.yaml", {**RAY, "total_frames": 2000})
+    driver = start("train", str(config))
+    assert driver.ends() == 0, driver.text()
+    assert len(driver.family) > 3
+    assert driver.leaves_nothing()
+    assert rows(driver.run)[-1]["frames"] == 2000
+    assert rows(driver.run)[-1]["updates"] == 100
+    saved = checkpoints(driver.run)
+    assert len(saved) == 4
+    for frames, due in zip(saved, (500, 1000, 1500, 2000), strict=True):
+        assert due <= frames <= due + AHEAD
+    assert saved[-1] == 2000
+    task = TMAZE["envs"]["tasks"][0]
+    assert rows(driver.run)[-1][f"length/{task}"] == 9
+    assert "Traceback" not in driver.text()
+    assert str(driver.run.name) in driver.text()
+    assert_saved_and_resumes(driver.run)
+
+
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.kill, signal.SIGINT), (os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)],
+    ids=["INT", "TERM", "ctrl-c"],
+)
+def test_a_signal_saves_and_ends_the_run(send, number, endless):
+    send(endless.process.pid, number)
+    assert endless.ends(STOP) == 0, endless.text()
+    assert endless.leaves_nothing()
+    assert "Traceback" not in endless.text()
+    assert number.name in endless.text()
+    assert_saved_and_resumes(endless.run)
+
+
+def test_a_dead_worker_is_replaced_and_the_run_goes_on(endless):
+    before = endless.workers()
+    victim = before[0]
+    victim.kill()
+    endless.wait_until(lambda: "died" in endless.text())
+    then = endless.frames()
+    endless.wait_until(
+        lambda: len(endless.workers()) == 2 and endless.frames() > then + 500, seconds=60
+    )
+    assert victim not in endless.workers()
+    os.kill(endless.process.pid, signal.SIGTERM)
+    assert endless.ends(STOP) == 0, endless.text()
+    assert endless.leaves_nothing()
+
+
+def test_nothing_outlives_a_killed_driver(endless):
+    newest = checkpoints(endless.run)[-1]
+    endless.process.kill()
+    endless.process.wait()
+    # Two helpers of Ray, which do nothing, try for a minute to tell of the end.
+    assert endless.leaves_nothing(but=("ray::DashboardAgent", "ray::RuntimeEnvAgent"))
+    assert endless.leaves_nothing(seconds=90)
+    assert store.load(checkpoint(endless.run, newest))["learner"]["frames"] == newest
+    more = checkpoints(endless.run)[-1] + 100
+    overrides = ["launch.mode=local", f"total_frames={more}"]
+    assert main("train", "--resume", str(endless.run), *overrides) == 0
+
+
+def test_a_local_run_goes_on_in_ray(start, tmp_path, trained_tmaze):
+    run = copy_run(trained_tmaze, tmp_path / "run")
+    lines = rows(run)
+    driver = start("train", "--resume", "run", "launch.mode=ray", "total_frames=600")
+    assert driver.ends() == 0, driver.text()
+    assert driver.leaves_nothing()
+    assert rows(run)[: len(lines)] == lines
+    assert rows(run)[-1]["frames"] == 600
+    assert rows(run)[-1]["updates"] == 30
+    assert_saved_and_resumes(run)
+
+
+def test_two_games_train_in_ray(start, tmp_path):
+    tree = changed(RAY, envs__tasks=["bigfish", "maze"], agent__encoder="impala_small")
+    tree = changed(tree, total_frames=400, launch__envs_per_worker=4)
+    driver = start("train", str(write_config(tmp_path / "c.yaml", tree)))
+    assert driver.ends() == 0, driver.text()
+    assert driver.leaves_nothing()
+    assert rows(driver.run)[-1]["frames"] == 400
+
+
+def test_workers_pause_while_the_learner_is_behind(start, tmp_path):
+    """A rollout is many batches here, so that two workers collect far more than is learnt."""
+    queue, batch, workers, envs = 2, 4, 2, 32
+    tree = changed(
+        RAY,
+        total_frames=8000,
+        log_every_frames=1,  # a row for every update
+        learner__unroll_length=20,
+        learner__batch_size=batch,
+        launch__workers=workers,
+        launch__envs_per_worker=envs,
+        launch__queue_batches=queue,
+        checkpoint__every_frames=ENDLESS,
+    )
+    driver = start("train", str(write_config(tmp_path / "c.yaml", tree)))
+    assert driver.ends() == 0, driver.text()
+    assert driver.leaves_nothing()
+    depths = [row["queue/depth"] for row in rows(driver.run)]
+    assert len(depths) == 100
+    assert max(depths) <= (queue * batch + workers * envs) / batch
+    assert max(depths) > queue  # the learner did fall behind
+    # Nothing that was acted long ago: no more lag than what may be in flight.
+    in_flight = (queue * batch + 2 * workers * envs) / batch + 4
+    assert max(row["policy/lag"] for row in rows(driver.run)) <= in_flight
