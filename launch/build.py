@@ -43,16 +43,6 @@ def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
     return RolloutWorker(env, build_agent(config), config.learner.unroll_length, seed)
 
 
-def worker_threads(config: RunConfig) -> int:
-    """Return torch's threads in each worker."""
-    return config.launch.worker_threads or max(1, cpu_count() // config.launch.workers)
-
-
-def learner_threads(config: RunConfig) -> int:
-    """Return torch's threads in the learner."""
-    return config.launch.learner_threads or cpu_count()
-
-
 def cpu_count() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0))

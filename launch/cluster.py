@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError
 
 from envs import env_spec
 from launch.batcher import Batcher
-from launch.build import build_learner, build_worker, cpu_count, learner_threads, worker_threads
+from launch.build import build_learner, build_worker, cpu_count
 from launch.config import RunConfig
 from launch.errors import UserError
 from launch.flow import UpdateReport
@@ -33,7 +33,7 @@ class WorkerActor:
 
     def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
         run = RunConfig.model_validate(config)
-        torch.set_num_threads(worker_threads(run))
+        torch.set_num_threads(run.launch.worker_threads or cpu_count())
         self.worker = build_worker(run, index, life)
 
     @ray.method(num_returns=2)
@@ -47,7 +47,7 @@ class LearnerActor:
 
     def __init__(self, config: dict[str, Any], saved: dict[str, Any] | None) -> None:
         run = RunConfig.model_validate(config)
-        torch.set_num_threads(learner_threads(run))
+        torch.set_num_threads(run.launch.learner_threads or cpu_count())
         self.learner = build_learner(run)
         if saved:
             self.learner.load(saved)

@@ -29,14 +29,14 @@ class LaunchConfig(BaseModel):
     """`local` runs the same parts in one process, deterministic for a seed."""
     address: str | None = None
     """An existing Ray cluster (`auto`, `host:port` or `ray://host:port`); else one is started."""
-    workers: Count = 1
-    envs_per_worker: Count = 48
+    workers: Count = 2
+    envs_per_worker: Count = 24
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
     worker_threads: Count | None = None
-    """CPU threads of torch in each worker; by default the machine's cores shared by the workers."""
+    """CPU threads of torch in each worker; by default all of its machine's cores."""
     learner_threads: Count | None = None
-    """CPU threads of torch in the learner; by default all of the machine's cores."""
+    """CPU threads of torch in the learner; by default all of its machine's cores."""
 
 
 class CheckpointConfig(BaseModel):
