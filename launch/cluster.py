@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -28,12 +29,38 @@ UPDATES_IN_FLIGHT = 2
 DEATHS_IN_A_ROW = 3
 
 
+def check_address(address: str) -> None:
+    """Refuse an address that nobody answers at; Ray itself would go on trying for minutes.
+
+    Raises:
+        UserError: naming the address.
+    """
+    try:
+        if address == "auto":
+            ray.init(address=address, logging_level=logging.ERROR)
+            ray.shutdown()
+        else:
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:  # a ConnectionError of Ray's is an OSError too
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str | None, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(
+        f"launch.address: no Ray cluster answers at {address!r} ({reason}): "
+        "use auto, HOST:PORT or ray://HOST:PORT"
+    )
+
+
 class WorkerActor:
     """A rollout worker in its own process."""
 
     def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
         run = RunConfig.model_validate(config)
-        torch.set_num_threads(run.launch.worker_threads or cpu_count())
+        shared = max(1, cpu_count() // run.launch.workers)
+        torch.set_num_threads(run.launch.worker_threads or shared)
         self.worker = build_worker(run, index, life)
 
     @ray.method(num_returns=2)
@@ -151,9 +178,7 @@ class RayFlow:
                     runtime_env={"env_vars": environment},
                 )
         except ConnectionError as error:
-            raise UserError(
-                f"launch.address: no Ray cluster at {launch.address!r}: {error}"
-            ) from None
+            raise _no_cluster(launch.address, error) from None
 
     def _object_store_bytes(self) -> int:
         """Return room for every rollout in flight, twice: what is bounded needs no more."""

@@ -34,7 +34,7 @@ class LaunchConfig(BaseModel):
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
     worker_threads: Count | None = None
-    """CPU threads of torch in each worker; by default all of its machine's cores."""
+    """CPU threads of torch in each worker; by default the machine's cores shared by the workers."""
     learner_threads: Count | None = None
     """CPU threads of torch in the learner; by default all of its machine's cores."""
 

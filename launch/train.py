@@ -30,8 +30,12 @@ def check(config: RunConfig, saved: dict[str, Any] | None = None) -> None:
 
     Raises:
         UserError: if the environments do not go together with each other, with the network, or the
-            network with the checkpoint.
+            network with the checkpoint, or if the Ray cluster does not answer.
     """
+    if config.launch.mode == "ray" and config.launch.address:
+        from launch.cluster import check_address  # Ray is imported only where it is used
+
+        check_address(config.launch.address)
     try:
         env_spec(config.envs)
         agent = build_agent(config)

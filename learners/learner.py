@@ -192,7 +192,7 @@ def load_agent(agent: Agent, parameters: dict[str, Tensor]) -> None:
         ValueError: if they are another network's.
     """
     own = agent.state_dict()
-    for name in own.keys() | parameters.keys():
+    for name in sorted(own.keys() | parameters.keys()):
         here, there = own.get(name), parameters.get(name)
         if here is None or there is None or here.shape != there.shape:
             raise ValueError(

@@ -140,6 +140,16 @@ CASES = {
         [*TRAIN, "learner.batch_size=0"],
         ["learner.batch_size", "not 0"],
     ),
+    "address where nobody answers": (
+        small_config,
+        [*TRAIN, "launch.mode=ray", "launch.address=127.0.0.1:1"],
+        ["launch.address", "'127.0.0.1:1'", "HOST:PORT"],
+    ),
+    "address that is none": (
+        small_config,
+        [*TRAIN, "launch.mode=ray", "launch.address=here"],
+        ["launch.address", "'here'", "HOST:PORT"],
+    ),
     "negative seed": (small_config, [*TRAIN, "seed=-1"], ["seed", "-1"]),
     "unknown core": (
         small_config,
