@@ -17,7 +17,7 @@ from agents import Agent, sample
 from envs import env_spec, make_env
 from launch.build import build_agent, build_learner, cpu_count
 from launch.config import RunConfig
-from launch.flow import make_flow
+from launch.placement import make_flow
 from learners import Learner, Rollout
 
 ADVICE = {

@@ -1,10 +1,9 @@
-"""How rollouts reach the learner and weights the workers: one interface, two placements."""
+"""How rollouts reach the learner and weights the workers: the interface of both placements."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from launch.config import RunConfig
 from launch.worker import RolloutInfo
 
 
@@ -29,14 +28,3 @@ class Flow(Protocol):
 
     def close(self) -> None:
         """Stop everything that runs in the background."""
-
-
-def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
-    """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
-    if config.launch.mode == "local":
-        from launch.local import LocalFlow
-
-        return LocalFlow(config, saved)
-    from launch.cluster import RayFlow  # Ray is imported only where it is used
-
-    return RayFlow(config, saved)

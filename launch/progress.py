@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,18 +15,21 @@ from rich.table import Table
 PLAIN_EVERY = 10.0
 
 
-class Display(Protocol):
-    """Shows rows of metrics."""
+class Display(ABC):
+    """Shows rows of metrics while it is open."""
 
-    def __enter__(self) -> Display: ...
+    def __enter__(self) -> Display:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        return None
 
+    @abstractmethod
     def show(self, row: dict[str, float]) -> None:
         """Show the newest row."""
 
@@ -37,7 +40,7 @@ def make_display(console: Console, total_frames: int, done: int) -> Display:
     return kind(console, total_frames, done)
 
 
-class LiveDisplay:
+class LiveDisplay(Display):
     """A progress bar over a table of the games, redrawn in place."""
 
     def __init__(self, console: Console, total_frames: int, done: int) -> None:
@@ -80,23 +83,13 @@ class LiveDisplay:
         self._live.update(Group(self._progress, table))
 
 
-class PlainDisplay:
+class PlainDisplay(Display):
     """One line every few seconds."""
 
     def __init__(self, console: Console, total_frames: int, done: int) -> None:
         self._console = console
         self._total = total_frames
         self._last = float("-inf")
-
-    def __enter__(self) -> PlainDisplay:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def show(self, row: dict[str, float]) -> None:
         """Print, if the last line is old enough or this is the last row."""

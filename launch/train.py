@@ -16,8 +16,9 @@ from launch.build import build_agent
 from launch.config import RunConfig
 from launch.dashboard import Dashboard
 from launch.errors import UserError
-from launch.flow import Flow, make_flow
+from launch.flow import Flow
 from launch.metrics import Metrics
+from launch.placement import make_flow
 from launch.progress import make_display
 from launch.run import RunFolder
 from learners import load_agent

@@ -1,18 +1,8 @@
 import sys
 
 import pytest
-import torch
 
 from tests.launch.runs import PROCGEN, TMAZE, main, write_config
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """Tensors are tiny here: threads would only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True)
 def one_thread():
     """Tensors are tiny here: threads would only wait for each other."""
     threads = torch.get_num_threads()

@@ -1,0 +1,19 @@
+"""The one place where `launch.mode` becomes a flow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from launch.config import RunConfig
+from launch.flow import Flow
+
+
+def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
+    """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
+    if config.launch.mode == "local":
+        from launch.local import LocalFlow
+
+        return LocalFlow(config, saved)
+    from launch.cluster import RayFlow  # Ray is imported only where it is used
+
+    return RayFlow(config, saved)
