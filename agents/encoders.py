@@ -16,16 +16,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.block = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-        )
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x [M, C, H, W] to the same shape."""
-        return x + self.block(x)
+        return x + self.last(torch.relu(self.first(torch.relu(x))))
 
 
 class ImageEncoder(nn.Module):
@@ -41,7 +37,25 @@ class ImageEncoder(nn.Module):
         height, width, channels = observation_shape
         size = trunk(torch.zeros(1, channels, height, width)).flatten(1).shape[1]
         self.features = nn.Linear(size, FEATURES)
+        self._initialise()
         self.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _initialise(self) -> None:
+        """Let what differs between two frames reach the features at its own scale.
+
+        With torch's default initialisation it shrinks from layer to layer: features of frames of
+        one game then differ about 20 times less than with this one, and the policy stayed the same
+        for all of them over the first 1.7M frames of a run. Hence orthogonal weights with the gain
+        of ReLU, and residual blocks that start as the identity, whose sum would else explode.
+        """
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.orthogonal_(parameter, nn.init.calculate_gain("relu"))
+            else:
+                nn.init.zeros_(parameter)
+        for block in self.modules():
+            if isinstance(block, ResidualBlock):
+                nn.init.zeros_(block.last.weight)
 
     def forward(self, obs: Tensor) -> Tensor:
         """Map obs [M, H, W, C], uint8, to features [M, FEATURES]."""
