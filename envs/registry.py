@@ -32,8 +32,9 @@ def check_registered(task: str) -> None:
     if module:
         try:
             importlib.import_module(module)
-        except (ImportError, TypeError, ValueError) as error:  # the last two: no name of a module
-            raise ValueError(f"task {task!r}: cannot import {module!r}: {error}") from None
+        except Exception as error:  # whatever a user's module may raise
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"task {task!r}: cannot import {module!r}: {reason}") from None
     if name not in _ids(api_of(task)):
         raise ValueError(f"unknown task {task!r}: {_hint(task)}")
 

@@ -185,10 +185,12 @@ def _whole(config: RunConfig, seconds: float) -> tuple[float, float]:
     with closing(make_flow(endless)) as flow:
         for _ in range(WARM_UP_UPDATES):
             report = flow.update()
-        before, started = report.frames, time.perf_counter()
+        before, started, next_look = report.frames, time.perf_counter(), seconds / 8
         while (elapsed := time.perf_counter() - started) < seconds:
             report = flow.update()
-            memory = max(memory, _memory_gb())
+            if elapsed >= next_look:  # it costs time, so it is done seldom
+                memory = max(memory, _memory_gb())
+                next_look += seconds / 4
         return (report.frames - before) / elapsed, memory
 
 

@@ -8,13 +8,16 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.logging import RichHandler
 
-from launch.errors import UserError
+from launch.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    from launch.config import RunConfig
 
 console = Console()
 notes = Console(stderr=True)
@@ -69,6 +72,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
         run, config = RunFolder.open(resume, overrides)
         saved = run.newest_checkpoint()
         check(config, saved)
+        _check_cluster(config)
         run.update_config(config)
     else:
         if len(names) != 1:
@@ -77,6 +81,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
             )
         config, saved = load_config(names[0], overrides), None
         check(config)
+        _check_cluster(config)
         run = RunFolder.create(config, names[0])
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
     run_training(config, run, console, saved)
@@ -157,6 +162,7 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
 
     run = load_config(config, overrides)
     check(run)
+    _check_cluster(run)
     result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
     console.print(measure.result_table(result))
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
@@ -172,7 +178,12 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(
         level=logging.INFO,
         format="%(message)s",
-        handlers=[RichHandler(console=notes, show_time=False, show_path=False)],
+        # On a terminal by the console of the live display, which then keeps below the lines.
+        handlers=[
+            RichHandler(
+                console=console if console.is_terminal else notes, show_time=False, show_path=False
+            )
+        ],
     )
     status: Any = 0
     try:
@@ -182,12 +193,21 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         status = 130
     except UserError as error:
-        status = _refuse(str(error))
+        status = _end(2, str(error))
+    except RunError as error:
+        status = _end(1, str(error))
     except click.ClickException as error:
-        status = _refuse(error.format_message())
+        status = _end(2, error.format_message())
     sys.exit(status)
 
 
-def _refuse(message: str) -> int:
+def _end(status: int, message: str) -> int:
     print("srwm: " + " ".join(message.split()), file=sys.stderr)
-    return 2
+    return status
+
+
+def _check_cluster(config: RunConfig) -> None:
+    if config.launch.mode == "ray" and config.launch.address:
+        from launch.cluster import check_address  # Ray is imported only where it is used
+
+        check_address(config.launch.address)

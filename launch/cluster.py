@@ -16,14 +16,14 @@ from envs import env_spec
 from launch.batcher import Batcher
 from launch.build import build_learner, build_worker, cpu_count
 from launch.config import RunConfig
-from launch.errors import UserError
+from launch.errors import RunError, UserError
 from launch.flow import UpdateReport
 from launch.worker import RolloutInfo
 from learners import Rollout, Weights, join
 
 log = logging.getLogger(__name__)
 
-# One update runs while the next one's rollouts are fetched; more would only raise the lag.
+# One update runs and the next one is ready to; more would only raise the lag.
 UPDATES_IN_FLIGHT = 2
 # A worker that dies this often without finishing a rollout will not get better.
 DEATHS_IN_A_ROW = 3
@@ -59,7 +59,8 @@ class WorkerActor:
 
     def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
         run = RunConfig.model_validate(config)
-        shared = max(1, cpu_count() // run.launch.workers)
+        # On a cluster a worker has the one CPU that it asks for; here they share what there is.
+        shared = 1 if run.launch.address else max(1, cpu_count() // run.launch.workers)
         torch.set_num_threads(run.launch.worker_threads or shared)
         self.worker = build_worker(run, index, life)
 
@@ -105,6 +106,13 @@ class Order(NamedTuple):
     rollout: ray.ObjectRef
 
 
+class Update(NamedTuple):
+    """A learner update that has been asked for."""
+
+    report: ray.ObjectRef
+    weights: ray.ObjectRef
+
+
 class RayFlow:
     """The driver's side: it moves references, never frames, and bounds what is in flight."""
 
@@ -113,7 +121,8 @@ class RayFlow:
         self._connect()
         self.batcher: Batcher[ray.ObjectRef] = Batcher(config.learner.batch_size)
         self._tree = config.model_dump(mode="json")
-        self._lives = saved["learner"]["frames"] if saved else 0
+        frames = saved["learner"]["frames"] if saved else 0
+        self._lives = frames
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         self.learner = self._actor(LearnerActor, gpus).remote(
             self._tree, saved["learner"] if saved else None
@@ -123,20 +132,26 @@ class RayFlow:
         self._deaths = [0] * config.launch.workers
         self._idle = deque(range(config.launch.workers))
         self._orders: dict[ray.ObjectRef, Order] = {}  # by the reference to their RolloutInfo
-        self._updates: deque[ray.ObjectRef] = deque()  # references to UpdateReports, in order
+        self._updates: deque[Update] = deque()  # in order
         self._arrived: list[RolloutInfo] = []
-        self._unlearnt = config.total_frames - self._lives  # frames not yet given to the learner
+        self._unlearnt = config.total_frames - frames  # frames not yet given to the learner
 
     def update(self) -> UpdateReport:
         """Keep workers and learner busy until the oldest update in flight is done."""
         while True:
             self._dispatch()
-            pending = [*self._orders, *list(self._updates)[:1]]
+            pending = [*self._orders, *(update.report for update in list(self._updates)[:1])]
             (done,), _ = ray.wait(pending, num_returns=1)
             if done in self._orders:
                 self._collect(done)
                 continue
-            report: UpdateReport = ray.get(self._updates.popleft())
+            update = self._updates.popleft()
+            try:
+                report: UpdateReport = ray.get(update.report)
+            except RayActorError as error:
+                raise RunError(f"the learner died: {str(error).splitlines()[0]}") from error
+            # Only now: a worker that is given weights that are not there yet would wait for them.
+            self.weights = update.weights
             arrived, self._arrived = self._arrived, []
             return report._replace(rollouts=arrived, queue_depth=self.batcher.depth)
 
@@ -179,6 +194,9 @@ class RayFlow:
                 )
         except ConnectionError as error:
             raise _no_cluster(launch.address, error) from None
+        cpus = ray.cluster_resources().get("CPU", 0)
+        if cpus < launch.workers + 1:
+            log.warning("%d CPUs for %d workers and a learner: the rest wait", cpus, launch.workers)
 
     def _object_store_bytes(self) -> int:
         """Return room for every rollout in flight, twice: what is bounded needs no more."""
@@ -203,20 +221,16 @@ class RayFlow:
         launch, learner = self.config.launch, self.config.learner
         while self.batcher.ready and len(self._updates) < UPDATES_IN_FLIGHT and self._unlearnt > 0:
             pieces = self.batcher.take()
-            report, self.weights = self.learner.update.remote(
-                [(p.start, p.stop) for p in pieces], *(p.rollout for p in pieces)
-            )
-            self._updates.append(report)
+            cuts = [(p.start, p.stop) for p in pieces]
+            refs = self.learner.update.remote(cuts, *(p.rollout for p in pieces))
+            self._updates.append(Update(*refs))
             self._unlearnt -= learner.unroll_length * learner.batch_size
-        ordered = launch.envs_per_worker * len(self._orders)
-        while self._idle and self.batcher.waiting + ordered < self._limit():
+        # In flight is then at most this and one rollout of each worker.
+        limit = launch.queue_batches * learner.batch_size
+        while self._idle and self.batcher.waiting < limit:
             index = self._idle.popleft()
             rollout, info = self.workers[index].rollout.remote(self.weights)
             self._orders[info] = Order(index, rollout)
-            ordered += launch.envs_per_worker
-
-    def _limit(self) -> int:
-        return self.config.launch.queue_batches * self.config.learner.batch_size
 
     def _collect(self, done: ray.ObjectRef) -> None:
         """Queue a finished rollout; start its worker anew if it died."""
@@ -225,9 +239,9 @@ class RayFlow:
             info: RolloutInfo = ray.get(done)
         except RayActorError as error:
             self._deaths[order.worker] += 1
-            if self._deaths[order.worker] >= DEATHS_IN_A_ROW:
-                raise
             reason = str(error).splitlines()[0]
+            if self._deaths[order.worker] >= DEATHS_IN_A_ROW:
+                raise RunError(f"worker {order.worker} dies again and again: {reason}") from error
             log.warning("worker %d died and is started anew: %s", order.worker, reason)
             self.workers[order.worker] = self._start_worker(order.worker)
         else:

@@ -34,7 +34,8 @@ class LaunchConfig(BaseModel):
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
     worker_threads: Count | None = None
-    """CPU threads of torch in each worker; by default the machine's cores shared by the workers."""
+    """CPU threads of torch in each worker; by default its share of this machine's cores, and one on
+    a cluster (`address`). In mode `local`, `learner_threads` is for all."""
     learner_threads: Count | None = None
     """CPU threads of torch in the learner; by default all of its machine's cores."""
 
@@ -121,7 +122,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected `key: value` lines, found {type(tree).__name__}")
@@ -160,7 +161,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         node = child
     try:
         node[last] = yaml.load(text, _Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise UserError(f"{override}: {text!r} is not a valid YAML value") from None
 
 

@@ -27,7 +27,7 @@ class Dashboard:
 
     def write(self, row: dict[str, float]) -> None:
         """Append one row."""
-        self._file.write(json.dumps(row) + "\n")
+        self._file.write(json.dumps(row, allow_nan=False) + "\n")
         self._file.flush()
         for name, value in row.items():
             if name != "frames":

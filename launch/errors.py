@@ -1,6 +1,10 @@
-"""What the person at the keyboard can mend."""
+"""Ends that a person is told of in one line."""
 
 from __future__ import annotations
+
+
+class RunError(Exception):
+    """A run that cannot go on: one line that says why and what was saved. Exit status 1."""
 
 
 class UserError(Exception):

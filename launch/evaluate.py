@@ -13,7 +13,7 @@ import torch
 from rich.table import Table
 
 from agents import Agent
-from envs import EnvsConfig, EpisodeTracker, VectorEnv, make_env, normalise
+from envs import NORMALISATION, EnvsConfig, EpisodeTracker, VectorEnv, make_env, normalise
 
 # Environments of a game side by side: enough for the convolutions, few enough that most of them
 # play more than one episode.
@@ -100,7 +100,7 @@ def _play(
 
 def score_table(scores: list[Score]) -> Table:
     """Return the scores as a table, with each split's mean normalised score below it."""
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", caption=f"normalised: {NORMALISATION}")
     table.add_column("split")
     table.add_column("game")
     for title in ("episodes", "mean return", "± s.e.", "normalised"):

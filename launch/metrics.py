@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import defaultdict, deque
@@ -13,6 +14,17 @@ from launch.worker import RolloutInfo
 
 # Returns are means over this many latest episodes of a game: one batch alone ends too few.
 WINDOW = 100
+
+
+COUNTERS = ("learner/skipped",)  # their last value counts, not their mean
+
+
+def _summary(name: str, values: list[float]) -> float:
+    """Return the mean of the finite values (a skipped batch has none), NaN if there is none."""
+    if name in COUNTERS:
+        return values[-1]
+    finite = [value for value in values if math.isfinite(value)]
+    return statistics.fmean(finite) if finite else math.nan
 
 
 class Metrics:
@@ -54,7 +66,8 @@ class Metrics:
                 row[f"return/{task}"] = statistics.fmean(self._returns[task])
                 row[f"length/{task}"] = statistics.fmean(self._lengths[task])
         row |= self._normalised(row)
-        row |= {name: statistics.fmean(values) for name, values in self._learner.items()}
+        row |= {name: _summary(name, values) for name, values in self._learner.items()}
+        row = {name: value for name, value in row.items() if math.isfinite(value)}
         row["throughput/total"] = self._learnt / seconds
         if self._acting_seconds:
             # What the workers could collect if they never waited.

@@ -14,8 +14,8 @@ from learners import checkpoint
 
 log = logging.getLogger(__name__)
 
-# A resumed run is the same run: what its network and its tasks are made of stays.
-FIXED = ("run_dir", "seed", "agent", "envs.tasks", "envs.distribution_mode")
+# A resumed run is the same run: its network, its tasks and the shape of what waits stay.
+FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length")
 
 
 class RunFolder:
@@ -59,7 +59,7 @@ class RunFolder:
         if not run.config_file.is_file():
             raise UserError(f"{path}: not a run folder: it has no config.yaml")
         for key in override_keys(overrides):
-            if any(key == fixed or key.startswith(fixed + ".") for fixed in FIXED):
+            if any(f"{key}.".startswith(f"{f}.") or f.startswith(f"{key}.") for f in FIXED):
                 raise UserError(
                     f"{key}: cannot change when a run is resumed; start a new run for that"
                 )

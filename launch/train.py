@@ -15,13 +15,13 @@ from envs import env_spec
 from launch.build import build_agent
 from launch.config import RunConfig
 from launch.dashboard import Dashboard
-from launch.errors import UserError
+from launch.errors import RunError, UserError
 from launch.flow import Flow
 from launch.metrics import Metrics
 from launch.placement import make_flow
 from launch.progress import make_display
 from launch.run import RunFolder
-from learners import load_agent
+from learners import TrainingDivergedError, load_agent
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,8 @@ def check(config: RunConfig, saved: dict[str, Any] | None = None) -> None:
 
     Raises:
         UserError: if the environments do not go together with each other, with the network, or the
-            network with the checkpoint, or if the Ray cluster does not answer.
+            network with the checkpoint.
     """
-    if config.launch.mode == "ray" and config.launch.address:
-        from launch.cluster import check_address  # Ray is imported only where it is used
-
-        check_address(config.launch.address)
     try:
         env_spec(config.envs)
         agent = build_agent(config)
@@ -54,13 +50,16 @@ def train(
     SIGINT and SIGTERM finish the update at hand, save, and return.
 
     Raises:
-        TrainingDivergedError: if the learner gave up; the last checkpoint stays the newest.
+        RunError: if the learner gave up or died; the last checkpoint stays the newest.
     """
     metrics = Metrics(config.envs, config.launch.workers, config.learner.unroll_length)
     resumed_at = None
     if saved:
         resumed_at = saved["learner"]["frames"]
         metrics.load(saved["metrics"], resumed_at, saved["learner"]["version"])
+    if metrics.frames >= config.total_frames:
+        log.warning("nothing to do: the run has its %d frames", config.total_frames)
+        return
     with (
         closing(Dashboard(run, config, resumed_at)) as dashboard,
         closing(make_flow(config, saved)) as flow,
@@ -70,7 +69,10 @@ def train(
         saved_at = metrics.frames
         row_at = metrics.frames
         while metrics.frames < config.total_frames and not stopped:
-            metrics.add(flow.update())
+            try:
+                metrics.add(flow.update())
+            except TrainingDivergedError as error:
+                raise RunError(f"{error}; the checkpoints of {run.path} stay as they are") from None
             done = metrics.frames >= config.total_frames or bool(stopped)
             save = done or metrics.frames - saved_at >= config.checkpoint.every_frames
             # A checkpoint closes the row, so that a resumed run's rows are those it would have had.
@@ -81,11 +83,12 @@ def train(
                 display.show(row)
             if save:
                 saved_at = metrics.frames
-                _save(run, flow, metrics, config.checkpoint.keep)
+                _save(run, flow, metrics, config)
 
 
-def _save(run: RunFolder, flow: Flow, metrics: Metrics, keep: int) -> None:
-    folder = run.save_checkpoint({**flow.save(), "metrics": metrics.state()}, keep)
+def _save(run: RunFolder, flow: Flow, metrics: Metrics, config: RunConfig) -> None:
+    own = {"metrics": metrics.state(), "config": config.model_dump(mode="json")}
+    folder = run.save_checkpoint({**flow.save(), **own}, config.checkpoint.keep)
     log.info("saved %s", folder)
 
 

@@ -86,7 +86,7 @@ def test_what_is_dumped_loads_again(given):
         (
             {"tasks": ["no_such_module:X-v0"]},
             "tasks",
-            "task 'no_such_module:X-v0': cannot import 'no_such_module': No module named",
+            "cannot import 'no_such_module': ModuleNotFoundError: No module named",
         ),
         ({"tasks": [".x:X-v0"]}, "tasks", "cannot import '.x'"),
         ({"tasks": "maze"}, "tasks", "a list is needed, such as [bigfish, maze], not 'maze'"),

@@ -262,6 +262,16 @@ CASES = {
         [*RESUME, "envs.tasks=[maze]"],
         ["envs.tasks", "cannot change"],
     ),
+    "resume with another section of tasks": (
+        run_folder,
+        [*RESUME, "envs={tasks: [maze]}"],
+        ["envs", "cannot change"],
+    ),
+    "date that does not exist": (
+        small_config,
+        [*TRAIN, "log_every_frames=2001-13-45"],
+        ["log_every_frames", "2001-13-45"],
+    ),
     "resume with another seed": (run_folder, [*RESUME, "seed=5"], ["seed", "cannot change"]),
     "resume of what was edited to another core": (
         other_core_in_the_runs_config,

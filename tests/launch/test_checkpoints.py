@@ -7,6 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from launch.config import parse_config, read_yaml
+from learners import Learner
 from learners import checkpoint as store
 from tests.launch.runs import (
     TMAZE,
@@ -116,3 +117,21 @@ def test_workers_of_another_number_begin_new_episodes(run, caplog):
     assert main("train", "--resume", str(run), *overrides) == 0
     assert "new episodes begin" in caplog.text
     assert rows(run)[-1]["frames"] == 440
+
+
+def test_a_run_that_diverges_ends_in_one_line_and_keeps_its_checkpoints(
+    tmp_path, monkeypatch, capsys
+):
+    good = Learner._loss
+
+    def loss(self, batch):
+        total, metrics = good(self, batch)
+        return (total * float("nan") if self.frames >= 300 else total), metrics
+
+    monkeypatch.setattr(Learner, "_loss", loss)
+    config = changed(TMAZE, learner__max_skipped=3, run_dir="diverged")
+    assert main("train", str(write_config(tmp_path / "c.yaml", config))) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("srwm: ")]
+    assert "3 batches" in line
+    assert "diverged" in line
+    assert checkpoints(tmp_path / "diverged") == [100, 200, 300]

@@ -35,6 +35,7 @@ def tensors(run, frames):
 def plain_values(run, frames):
     tree = json.loads((checkpoint(run, frames) / "state.json").read_text())
     del tree["metrics"]["elapsed"]  # wall clock
+    del tree["config"]["run_dir"]
     return tree
 
 

@@ -1,0 +1,71 @@
+"""What the driver of a Ray run hands out. Its actors here only note what they are asked."""
+
+from collections import deque
+from itertools import count
+
+from launch.batcher import Batcher
+from launch.cluster import RayFlow
+from launch.config import parse_config
+from tests.launch.runs import TMAZE, changed
+
+
+class Actor:
+    """Stands for an actor: every method of it returns two new references."""
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+        self.asked = []
+
+    def __getattr__(self, method):
+        actor = self
+
+        class Method:
+            def remote(self, *arguments):
+                actor.asked.append((method, arguments))
+                return f"ref{next(actor.numbers)}", f"ref{next(actor.numbers)}"
+
+        return Method()
+
+
+def flow_of(workers, waiting, **changes):
+    tree = changed(
+        TMAZE, launch__workers=workers, launch__envs_per_worker=4, learner__batch_size=8, **changes
+    )
+    flow = object.__new__(RayFlow)
+    numbers = count()
+    flow.config = parse_config(tree, [], "test")
+    flow.batcher = Batcher(8)
+    for number in range(waiting // 4):
+        flow.batcher.add(f"rollout{number}", 4)
+    flow.learner = Actor(numbers)
+    flow.weights = "weights of a finished update"
+    flow.workers = [Actor(numbers) for _ in range(workers)]
+    flow._idle = deque(range(workers))
+    flow._orders = {}
+    flow._updates = deque()
+    flow._unlearnt = flow.config.total_frames
+    return flow
+
+
+def test_every_idle_worker_acts_with_finished_weights():
+    flow = flow_of(workers=16, waiting=0)
+    flow._dispatch()
+    assert [worker.asked for worker in flow.workers] == [[("rollout", (flow.weights,))]] * 16
+
+
+def test_workers_pause_while_enough_waits():
+    # Two batches go to the learner, and two more wait: that is the queue's length.
+    flow = flow_of(workers=3, waiting=32, launch__queue_batches=2)
+    flow._dispatch()
+    assert len(flow._updates) == 2
+    assert flow.batcher.waiting == 16
+    assert [worker.asked for worker in flow.workers] == [[]] * 3
+
+
+def test_the_last_update_is_asked_for_even_if_it_goes_beyond_the_frames():
+    flow = flow_of(workers=2, waiting=16, total_frames=41)  # updates are of 40 frames
+    flow._dispatch()
+    assert [method for method, _ in flow.learner.asked] == ["update", "update"]
+    flow = flow_of(workers=2, waiting=16, total_frames=40)
+    flow._dispatch()
+    assert [method for method, _ in flow.learner.asked] == ["update"]
