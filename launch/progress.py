@@ -84,7 +84,7 @@ class LiveDisplay(Display):
 
 
 class PlainDisplay(Display):
-    """One line every few seconds."""
+    """A line for a row of metrics, but no more than one every few seconds."""
 
     def __init__(self, console: Console, total_frames: int, done: int) -> None:
         self._console = console

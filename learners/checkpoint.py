@@ -32,7 +32,7 @@ def save(folder: Path, tree: dict[str, Any]) -> None:
     """Write a tree of dicts, lists, tensors, arrays, bytes and plain values as one checkpoint.
 
     It is written beside, flushed to the disk, and renamed: a folder of that name is always whole.
-    A whole checkpoint of that name is kept: at one number of frames, a run has one state.
+    A whole checkpoint of that name is kept: it is the same run after the same frames.
     """
     if folder.exists():
         try:

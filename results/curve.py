@@ -1,6 +1,6 @@
 """Draw learning curves from run folders, with the untrained policy beside them.
 
-    python results/curve.py OUT.png --untrained RUN RUN [RUN ...]
+    python results/curve.py OUT.png --untrained RUN0 RUN1 [RUN2 ...]
 
 One panel a game: the mean return of the last 100 episodes over frames, a line a run, and its mean
 over the runs as the thick line. The dashed line is the policy of the run given as `--untrained`
