@@ -27,7 +27,7 @@ class Score(NamedTuple):
     task: str
     episodes: int
     mean: float  # of the unclipped, undiscounted returns
-    standard_error: float  # of that mean; NaN for a single episode
+    standard_error: float | None  # of that mean; None for a single episode
     normalised: float | None  # of the mean; None where no range is published
 
 
@@ -56,7 +56,7 @@ def evaluate(
     scores = []
     for task in envs.tasks:
         mean = statistics.fmean(returns[task])
-        error = math.nan
+        error = None
         if episodes > 1:
             error = statistics.stdev(returns[task]) / math.sqrt(episodes)
         normalised = normalise(task, envs.distribution_mode, mean)
@@ -113,7 +113,7 @@ def score_table(scores: list[Score]) -> Table:
                 s.task,
                 str(s.episodes),
                 f"{s.mean:.2f}",
-                f"{s.standard_error:.2f}",
+                _format(s.standard_error, 2),
                 _format(s.normalised),
             )
         table.add_row(split, "mean", "", "", "", _format(mean_normalised(rows)), end_section=True)
@@ -126,5 +126,5 @@ def mean_normalised(scores: list[Score]) -> float | None:
     return statistics.fmean(values) if len(values) == len(scores) else None
 
 
-def _format(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _format(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -78,7 +78,7 @@ def test_each_environment_plays_its_share_and_the_mean_is_of_those(episodes, act
     assert score.episodes == episodes
     assert score.mean == pytest.approx(statistics.fmean(returns))
     if episodes == 1:
-        assert math.isnan(score.standard_error)
+        assert score.standard_error is None
     else:
         error = statistics.stdev(returns) / math.sqrt(episodes)
         assert score.standard_error == pytest.approx(error)
@@ -105,14 +105,14 @@ def test_the_table_shows_every_score_and_the_means():
         Score("train", "bigfish", 10, 12.345, 0.5, 0.291),
         Score("train", "maze", 10, 7.5, 0.25, 0.5),
         Score("test1", "bigfish", 10, 4.0, 0.125, 0.0769),
-        Score("test1", "maze", 1, 5.0, math.nan, None),
+        Score("test1", "maze", 1, 5.0, None, None),
     ]
     console = Console(width=100, record=True, file=StringIO())
     console.print(score_table(scores))
     lines = [line.split() for line in console.export_text().splitlines()]
     assert ["train", "bigfish", "10", "12.35", "0.50", "0.291"] in lines
     assert ["train", "mean", f"{(0.291 + 0.5) / 2:.3f}"] in lines
-    assert ["test1", "maze", "1", "5.00", "nan", "-"] in lines
+    assert ["test1", "maze", "1", "5.00", "-", "-"] in lines
     assert ["test1", "mean", "-"] in lines  # not of some of the games
     assert mean_normalised(scores[:2]) == pytest.approx(0.3955)
     assert mean_normalised(scores) is None
