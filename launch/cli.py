@@ -103,12 +103,10 @@ def evaluate(
     from rich.progress import Progress
 
     from envs import overlaps, split_config
-    from launch.build import build_agent
     from launch.evaluate import evaluate as play
     from launch.evaluate import mean_normalised, score_table
     from launch.run import RunFolder
     from launch.train import check
-    from learners import load_agent
 
     folder, config = RunFolder.open(run)
     default = ("train", "test1", "test2", "test3") if config.envs.is_procgen else ("train",)
@@ -117,9 +115,7 @@ def evaluate(
     except ValueError as error:
         raise UserError(str(error)) from None
     saved = folder.newest_checkpoint()
-    check(config, saved)
-    agent = build_agent(config).eval()
-    load_agent(agent, saved["learner"]["agent"])
+    agent = check(config, saved).eval()
     for name in chosen:
         if name != "train" and overlaps(name, config.envs):
             logging.warning("split %s: some of its levels were trained on", name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from envs import env_spec
+from agents import Agent
 from launch.build import build_agent
 from launch.config import RunConfig
 from launch.dashboard import Dashboard
@@ -26,20 +26,20 @@ from learners import TrainingDivergedError, load_agent
 log = logging.getLogger(__name__)
 
 
-def check(config: RunConfig, saved: dict[str, Any] | None = None) -> None:
-    """Refuse before any work starts what would fail later.
+def check(config: RunConfig, saved: dict[str, Any] | None = None) -> Agent:
+    """Refuse before any work starts what would fail later; return the agent that it took.
 
     Raises:
         UserError: if the environments do not go together with each other, with the network, or the
             network with the checkpoint.
     """
     try:
-        env_spec(config.envs)
         agent = build_agent(config)
         if saved:
             load_agent(agent, saved["learner"]["agent"])
     except ValueError as error:
         raise UserError(str(error)) from None
+    return agent
 
 
 def train(
