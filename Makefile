@@ -1,5 +1,6 @@
 # make train [ARGS="key=value ..."]   install if needed, then train the quickstart
 # make test | test-slow | lint [ARGS="..."]   install with the dev tools, then check
+# make check-gpu [ARGS=FILE]          check and measure the kernels on a GPU, write a JSON file
 # make clean                          remove .venv; do so to change PYTHON. Runs are kept.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 SPEC := setup.cfg pyproject.toml constraints.txt
 
 .NOTPARALLEL:  # two installs into one .venv at once would break both
-.PHONY: train test test-slow lint clean
+.PHONY: train test test-slow lint check-gpu clean
 
 train: $(VENV)/.train
 	$(VENV)/bin/srwm train quickstart $(ARGS)
@@ -24,6 +25,9 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+check-gpu: $(VENV)/.dev
+	$(VENV)/bin/python -m results.check_gpu $(or $(ARGS),results/bench/gpu.json)
 
 clean:
 	rm -rf $(VENV)

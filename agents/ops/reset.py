@@ -33,3 +33,14 @@ def segments(first: Tensor) -> Iterator[tuple[int, int]]:
     opens = first.any(dim=1).tolist()
     starts = [t for t in range(len(opens)) if t == 0 or opens[t]]
     yield from zip(starts, [*starts[1:], len(opens)], strict=True)
+
+
+def check_flags(op: str, first: Tensor, x: Tensor) -> None:
+    """Raise ValueError unless `first` is bool and where `x` is.
+
+    A kernel would read other flags as something else, and those elsewhere not at all.
+    """
+    if first.dtype != torch.bool or first.device != x.device:
+        raise ValueError(
+            f"{op}: first is {first.dtype} on {first.device}, not torch.bool on {x.device}"
+        )

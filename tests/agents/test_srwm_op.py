@@ -102,10 +102,20 @@ def test_equals_the_equations(resets, outputs):
             np.testing.assert_allclose(last[b, h].numpy(), expected_shift, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["none", "start", "middle", "end"])
-def test_gradients_equal_finite_differences(name):
+@pytest.mark.parametrize(
+    "resets",
+    [
+        [],
+        [(0, 0)],
+        [(2, 1)],
+        [(3, 0)],
+        [(1, 0), (2, 0)],
+        [(t, b) for t in range(4) for b in (0, 1)],
+    ],
+    ids=["none", "start", "middle", "end", "several in a row", "every step"],
+)
+def test_gradients_equal_finite_differences(resets):
     steps, batch = 4, 2
-    resets = {"none": [], "start": [(0, 0)], "middle": [(2, 1)], "end": [(steps - 1, 0)]}[name]
     base, x, shift = problem(steps, batch, heads=2, size=3, outputs=2)
     inputs = [tensor.requires_grad_() for tensor in (base, x, shift)]
     first = first_of(resets, steps, batch)
@@ -197,6 +207,13 @@ def test_shapes_that_disagree_are_refused(broken):
     tensors["first"] = tensors["first"].bool()
     with pytest.raises(ValueError, match=r"^srwm: base .* do not agree$"):
         srwm(**tensors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.int64])
+def test_flags_have_to_be_bool(dtype):
+    base, x, shift = problem(dtype=torch.float32)
+    with pytest.raises(ValueError, match=f"^srwm: first is {dtype} on cpu, not torch.bool on cpu$"):
+        srwm(base, x, torch.zeros(T, B, dtype=dtype), shift)
 
 
 def test_float32_holds_over_a_long_episode():
