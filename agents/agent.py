@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.config import AgentConfig
-from agents.cores import CORES, Core, State
+from agents.cores import CORES, Core, FastWeights, State, unroll
 from agents.encoders import FEATURES, make_encoder
 
 # A batch of an unroll is encoded in pieces of this many frames on a CPU: the activations of a piece
@@ -36,6 +36,7 @@ class Agent(nn.Module):
         core: Core,
         num_actions: int,
         dtype: torch.dtype = torch.float32,
+        bptt: int | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -43,6 +44,7 @@ class Agent(nn.Module):
         self.policy = nn.Linear(core.output_size, num_actions)
         self.value = nn.Linear(core.output_size, 1)
         self.dtype = dtype
+        self.bptt = bptt
 
     def initial_state(self, batch: int) -> State:
         """Return the core's zero state for `batch` environments."""
@@ -62,10 +64,23 @@ class Agent(nn.Module):
         Returns:
             The outputs at every step, and the state after the last one.
         """
-        last_reward = reward.clamp(-1, 1).masked_fill(first, 0).unsqueeze(-1)
-        x = torch.cat([self._encode(obs), last_reward], dim=-1)
-        y, state = self.core(x, first, state)
+        x = self._inputs(obs, reward, first)
+        y, state = unroll(self.core, x, first, state, self.bptt)
         return AgentOutput(self.policy(y), self.value(y).squeeze(-1)), state
+
+    @torch.no_grad()
+    def introspect(
+        self, obs: Tensor, reward: Tensor, first: Tensor, state: State
+    ) -> list[FastWeights]:
+        """Tell what the core's fast weights do in `forward` of the same arguments.
+
+        One entry a layer; the list is empty for a core without fast weights.
+        """
+        return self.core.introspect(self._inputs(obs, reward, first), first, state)
+
+    def _inputs(self, obs: Tensor, reward: Tensor, first: Tensor) -> Tensor:
+        last_reward = reward.clamp(-1, 1).masked_fill(first, 0).unsqueeze(-1)
+        return torch.cat([self._encode(obs), last_reward], dim=-1)
 
     def _encode(self, obs: Tensor) -> Tensor:
         frames = obs.flatten(0, 1)
@@ -80,18 +95,27 @@ def make_agent(
     config: AgentConfig,
     observation_shape: tuple[int, ...],
     num_actions: int,
+    unroll_length: int,
     device: str | torch.device = "cpu",
 ) -> Agent:
     """Build the agent of a configuration, its weights drawn from torch's global generator.
+
+    Args:
+        config: the section `agent`.
+        observation_shape: of one observation of one environment.
+        num_actions: A.
+        unroll_length: T of the learner; a memory that is not carried over starts anew with it.
+        device: where the agent is put.
 
     Raises:
         ValueError: if the encoder cannot read such observations.
     """
     agent = Agent(
         make_encoder(config.encoder, observation_shape),
-        CORES[config.core](config, FEATURES + 1),
+        CORES[config.core](config, FEATURES + 1, unroll_length),
         num_actions,
         _encoder_dtype(config.precision, torch.device(device)),
+        config.bptt,
     )
     return agent.to(device)
 

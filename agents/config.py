@@ -29,8 +29,8 @@ class LSTMConfig(BaseModel):
     hidden_size: Positive = 256
 
 
-class SRWMConfig(BaseModel):
-    """Sizes of the SRWM core; the defaults are the paper's RL network."""
+class StackConfig(BaseModel):
+    """Sizes of a core that is a stack of fast weights; the defaults are the paper's RL network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -40,7 +40,7 @@ class SRWMConfig(BaseModel):
     feedforward_factor: Positive = 4
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> SRWMConfig:
+    def _heads_divide(self) -> StackConfig:
         if self.hidden_size % self.heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}"
@@ -57,5 +57,10 @@ class AgentConfig(BaseModel):
     core: Annotated[str, _one_of([*CORES])] = "srwm"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the encoder; core, heads and losses are always float32."""
+    bptt: Positive | None = None
+    """Gradients flow back through at most so many steps of the core; null: the whole unroll. 1 is
+    the paper's code, which detaches the state after each step."""
     lstm: LSTMConfig = LSTMConfig()
-    srwm: SRWMConfig = SRWMConfig()
+    srwm: StackConfig = StackConfig()
+    """Of `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`."""
+    delta: StackConfig = StackConfig()

@@ -22,7 +22,13 @@ def build_agent(config: RunConfig, device: str = "cpu") -> Agent:
     """
     spec = env_spec(config.envs)
     torch.manual_seed(config.seed)
-    return make_agent(config.agent, spec.observation_shape, spec.num_actions, device)
+    return make_agent(
+        config.agent,
+        spec.observation_shape,
+        spec.num_actions,
+        config.learner.unroll_length,
+        device,
+    )
 
 
 def build_learner(config: RunConfig) -> Learner:

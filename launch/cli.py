@@ -1,4 +1,4 @@
-"""The command line: `srwm train`, `srwm eval`, `srwm bench`."""
+"""The command line: `srwm train`, `srwm eval`, `srwm trace`, `srwm bench`, `srwm doctor`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ console = Console()
 notes = Console(stderr=True)
 
 
-def _in_a_folder(_: click.Context, __: click.Parameter, file: Path | None) -> Path | None:
+def _in_a_folder(_: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
     """Refuse before the work what could not be written after it."""
     if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
-        raise UserError(f"--json {file}: {file.parent} is not a folder that can be written to")
+        raise UserError(
+            f"{option.opts[0]} {file}: {file.parent} is not a folder that can be written to"
+        )
     return file
 
 
@@ -60,6 +62,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     With --resume, CONFIG is the run's own.
     """
     from launch.config import load_config
+    from launch.dashboard import memory_names
     from launch.run import RunFolder
     from launch.train import check
     from launch.train import train as run_training
@@ -71,7 +74,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
             raise UserError(f"{names[0]!r}: --resume takes its configuration from the run")
         run, config = RunFolder.open(resume, overrides)
         saved = run.newest_checkpoint()
-        check(config, saved)
+        agent = check(config, saved)
         _check_cluster(config)
         run.update_config(config)
     else:
@@ -80,11 +83,11 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
                 f"expected one CONFIG, found {len(names)}: srwm train CONFIG [KEY=VALUE ...]"
             )
         config, saved = load_config(names[0], overrides), None
-        check(config)
+        agent = check(config)
         _check_cluster(config)
         run = RunFolder.create(config, names[0])
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
-    run_training(config, run, console, saved)
+    run_training(config, run, console, memory_names(agent, config.envs), saved)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
 
 
@@ -138,6 +141,66 @@ def evaluate(
         file.write_text(json.dumps(result, indent=1) + "\n")
 
 
+@srwm.command()
+@click.argument("run")
+@click.option("--task", required=True, metavar="GAME", help="One that the run trains on.")
+@click.option(
+    "--out",
+    "file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_in_a_folder,
+    help="FILE.png becomes the picture, FILE.mp4 the video; either ending may be given.",
+)
+@click.option("--split", default="train", show_default=True, metavar="NAME", help="Of the levels.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of the environment.")
+def trace(run: str, task: str, file: Path, split: str, seed: int) -> None:
+    """Show how the agent of a RUN folder rewrites its own weights, in one episode of a game.
+
+    The picture and the video show what the agent saw and got, and the size of each head's update of
+    its own weights at every step. Without images to see, there is a picture only.
+    """
+    import torch
+    from rich.progress import Progress
+
+    from envs import split_config
+    from launch.dashboard import memory_names
+    from launch.picture import film, has_frames, picture, write_video
+    from launch.run import RunFolder
+    from launch.trace import record, task_config
+    from launch.train import check
+
+    folder, config = RunFolder.open(run)
+    try:
+        envs = task_config(task, split_config(split, config.envs))
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    saved = folder.newest_checkpoint()
+    agent = check(config, saved).eval()
+    core, frames = config.agent.core, saved["learner"]["frames"]
+    if not memory_names(agent, config.envs):
+        raise UserError(f"agent.core {core!r} has no fast weights: there is nothing to trace")
+    # The steps of one environment are too small to share out: threads would wait for each other.
+    torch.set_num_threads(1)
+    stem = file.with_suffix("") if file.suffix in (".png", ".mp4") else file
+    png, mp4 = Path(f"{stem}.png"), Path(f"{stem}.mp4")
+    with Progress(console=notes, disable=not notes.is_terminal) as progress:
+        bar = progress.add_task("playing", total=None)
+        episode = record(agent, envs, seed, partial(progress.advance, bar))
+        steps = len(episode.reward)
+        title = f"{task}: return {episode.reward.sum():g} in {steps} steps"
+        note = f"core {core} after {frames:,} frames, greedy; levels of split {split}, seed {seed}"
+        try:
+            picture(episode, title, note).savefig(png)
+            if has_frames(episode):
+                bar = progress.add_task("filming", total=steps)
+                write_video(film(episode, title, note), mp4, partial(progress.advance, bar))
+        except OSError as error:
+            raise UserError(f"--out {file}: cannot be written: {error.strerror}") from None
+    written = f"{png}, {mp4}" if has_frames(episode) else f"{png} (no images to film)"
+    console.print(f"{title}: {written}", highlight=False, soft_wrap=True)
+
+
 @srwm.group(invoke_without_command=True)
 @click.pass_context
 def bench(context: click.Context) -> None:
@@ -152,7 +215,7 @@ def bench(context: click.Context) -> None:
 @json_option
 def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
     """Measure acting, learning and environments alone, then all of it together."""
-    from launch import bench as measure
+    from launch.bench import e2e as measure
     from launch.config import load_config
     from launch.train import check
 
@@ -164,6 +227,50 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
     if file:
         file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
+
+
+@bench.command("core")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@json_option
+def core(device: str, file: Path | None) -> None:
+    """Measure every core and its kernels, against plain PyTorch and the LSTM."""
+    from launch.bench.core import core_speed
+    from launch.bench.core_report import result_tables, verdict
+    from launch.bench.problems import PAPER
+
+    problem = PAPER[device]
+    result = core_speed(device, problem, lambda name: notes.print(f"measuring {name}"))
+    for table in result_tables(result):
+        console.print(table)
+        console.print()
+    console.print(verdict(result), soft_wrap=True, highlight=False)
+    if file:
+        file.write_text(json.dumps(result.as_dict(problem), indent=1) + "\n")
+
+
+@srwm.command()
+@click.argument("config", default="quickstart")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
+@click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Of the trial run.")
+def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
+    """Look for what is missing here, try a run, and foretell how long CONFIG takes."""
+    from launch.bench.e2e import whole
+    from launch.config import load_config
+    from launch.doctor import examine, findings_table, forecast
+    from launch.train import check
+
+    run = load_config(config, overrides)
+    findings = list(examine())
+    console.print(findings_table(findings))
+    missing = [finding.name for finding in findings if finding.remedy and finding.needed]
+    if missing:
+        raise RunError(f"{', '.join(missing)}: nothing runs without")
+    check(run)
+    _check_cluster(run)
+    notes.print(f"trying {config} for {seconds:.0f} s")
+    frames_per_second, memory = whole(run, seconds)
+    console.print(forecast(run.total_frames, frames_per_second), highlight=False)
+    console.print(f"memory of all processes: {memory:.1f} GB", highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from agents import Agent
+from envs import EnvsConfig, env_spec
 from launch.config import RunConfig, dump_config
 from launch.run import RunFolder
+from learners import memory_metrics
+
+# Of the charts of the memory; those not named here are learning rates.
+TITLES = {
+    "shift": "norm of the carried shift",
+    "key_entropy": "entropy of the keys (nats)",
+    "query_entropy": "entropy of the queries (nats)",
+}
 
 
 class Dashboard:
-    """Writes the metrics of a run."""
+    """Writes the metrics of a run.
 
-    def __init__(self, run: RunFolder, config: RunConfig, resumed_at: int | None = None) -> None:
+    Args:
+        run: its folder.
+        config: the run's.
+        memory: the learner's names for what the core's memory does (see `memory_names`).
+        resumed_at: the frames of the checkpoint that it goes on from.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        config: RunConfig,
+        memory: Sequence[str],
+        resumed_at: int | None = None,
+    ) -> None:
         if resumed_at is not None:
             set_aside_after(run.metrics_file, resumed_at)
         self._file = run.metrics_file.open("a")
@@ -23,7 +48,7 @@ class Dashboard:
         purge = None if resumed_at is None else resumed_at + 1
         self._writer = SummaryWriter(str(run.path), purge_step=purge)
         self._writer.add_text("config", f"```yaml\n{dump_config(config)}```", resumed_at or 0)
-        self._writer.add_custom_scalars(layout(config.envs.tasks))
+        self._writer.add_custom_scalars(layout(config.envs.tasks, memory))
 
     def write(self, row: dict[str, float]) -> None:
         """Append one row."""
@@ -40,13 +65,33 @@ class Dashboard:
         self._writer.close()
 
 
-def layout(tasks: Sequence[str]) -> dict[str, dict[str, list[object]]]:
-    """Return the prepared charts of TensorBoard's custom scalars page."""
+def memory_names(agent: Agent, envs: EnvsConfig) -> list[str]:
+    """Return the names under which the learner will report the memory: those of one blank step."""
+    spec = env_spec(envs)
+    obs = torch.zeros(1, 1, *spec.observation_shape, dtype=getattr(torch, spec.observation_dtype))
+    first = torch.ones(1, 1, dtype=torch.bool)
+    layers = agent.introspect(obs, torch.zeros(1, 1), first, agent.initial_state(1))
+    return [*memory_metrics(layers)]
+
+
+def layout(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, dict[str, list[object]]]:
+    """Return the prepared charts of TensorBoard's custom scalars page.
+
+    Args:
+        tasks: of the run.
+        memory: the learner's names for it, such as `memory/layer1/head3/rate_y`; empty if the core
+            has no fast weights.
+    """
 
     def lines(*tags: str) -> list[object]:
         return ["Multiline", list(tags)]
 
-    return {
+    heads = defaultdict(list)
+    for name in memory:
+        _, layer, _, quantity = name.split("/")
+        title = TITLES.get(quantity, f"learning rate, {quantity.removeprefix('rate_')}")
+        heads[f"{layer}, {title}"].append(name)
+    categories = {
         "Games": {
             "return, all games": lines(*(f"return/{task}" for task in tasks)),
             "normalised return": lines(
@@ -68,7 +113,9 @@ def layout(tasks: Sequence[str]) -> dict[str, dict[str, list[object]]]:
             "share of clipped importance ratios": lines("policy/clipped_rhos"),
             "batches waiting": lines("queue/depth"),
         },
+        "Memory": {title: lines(*names) for title, names in heads.items()},
     }
+    return {category: charts for category, charts in categories.items() if charts}
 
 
 def set_aside_after(metrics: Path, frames: int) -> None:

@@ -30,8 +30,8 @@ def _summary(name: str, values: list[float]) -> float:
 class Metrics:
     """Collects reports and makes a row of them: a flat mapping from TensorBoard tag to number.
 
-    Learner metrics are means over the updates since the last row; returns and lengths are means
-    over each game's last episodes.
+    Learner metrics are means over those updates since the last row that gave them; returns and
+    lengths are means over each game's last episodes.
     """
 
     def __init__(self, envs: EnvsConfig, workers: int, steps_per_rollout: int) -> None:

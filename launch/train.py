@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
@@ -43,11 +43,22 @@ def check(config: RunConfig, saved: dict[str, Any] | None = None) -> Agent:
 
 
 def train(
-    config: RunConfig, run: RunFolder, console: Console, saved: dict[str, Any] | None = None
+    config: RunConfig,
+    run: RunFolder,
+    console: Console,
+    memory: Sequence[str],
+    saved: dict[str, Any] | None = None,
 ) -> None:
     """Train until `total_frames`, from a checkpoint if one is given.
 
     SIGINT and SIGTERM finish the update at hand, save, and return.
+
+    Args:
+        config: the run's.
+        run: its folder.
+        console: where progress is shown.
+        memory: the learner's names for what the core's memory does, for the dashboard.
+        saved: the checkpoint.
 
     Raises:
         RunError: if the learner gave up or died; the last checkpoint stays the newest.
@@ -61,7 +72,7 @@ def train(
         log.warning("nothing to do: the run has its %d frames", config.total_frames)
         return
     with (
-        closing(Dashboard(run, config, resumed_at)) as dashboard,
+        closing(Dashboard(run, config, memory, resumed_at)) as dashboard,
         closing(make_flow(config, saved)) as flow,
         stop_on_signal() as stopped,  # after Ray, which puts a handler of its own for SIGTERM
         make_display(console, config.total_frames, metrics.frames) as display,

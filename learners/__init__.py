@@ -2,6 +2,7 @@
 
 from learners.config import LearnerConfig
 from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
+from learners.memory import memory_metrics
 from learners.rollout import Rollout, join
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "Weights",
     "join",
     "load_agent",
+    "memory_metrics",
 ]

@@ -5,25 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agents.cores.base import Core, State
+from agents.cores.base import Core, FastWeights, State
+from agents.cores.bptt import unroll
+from agents.cores.delta import DeltaNet
+from agents.cores.fake_srwm import FakeSRWM
 from agents.cores.feedforward import FeedForward
 from agents.cores.lstm import LSTM
+from agents.cores.no_carry import NoCarry
+from agents.cores.sr_delta import SRDelta
 from agents.cores.srwm import SRWM
+from agents.cores.stack import Memory, Stack
 
 if TYPE_CHECKING:
-    from agents.config import AgentConfig
+    from agents.config import AgentConfig, StackConfig
 
-CORES: dict[str, Callable[[AgentConfig, int], Core]] = {
-    "feedforward": lambda _, size: FeedForward(size),
-    "lstm": lambda config, size: LSTM(size, config.lstm.hidden_size),
-    "srwm": lambda config, size: SRWM(
-        size,
-        config.srwm.hidden_size,
-        config.srwm.layers,
-        config.srwm.heads,
-        config.srwm.feedforward_factor,
-    ),
+
+def _stack(input_size: int, config: StackConfig, memory: Callable[[int, int], Memory]) -> Stack:
+    return Stack(
+        input_size,
+        config.hidden_size,
+        config.layers,
+        config.heads,
+        config.feedforward_factor,
+        memory,
+    )
+
+
+CORES: dict[str, Callable[[AgentConfig, int, int], Core]] = {
+    "feedforward": lambda _, size, __: FeedForward(size),
+    "lstm": lambda config, size, _: LSTM(size, config.lstm.hidden_size),
+    "delta": lambda config, size, _: _stack(size, config.delta, DeltaNet),
+    "fake_srwm": lambda config, size, _: _stack(size, config.srwm, FakeSRWM),
+    "srwm": lambda config, size, _: _stack(size, config.srwm, SRWM),
+    "srwm_no_carry": lambda config, size, unroll: NoCarry(_stack(size, config.srwm, SRWM), unroll),
+    "sr_delta": lambda config, size, _: _stack(size, config.srwm, SRDelta),
 }
-"""From a name in the configuration to a function of (agent section, input size)."""
+"""From a name in the configuration to a function of (agent section, input size, unroll length)."""
 
-__all__ = ["CORES", "Core", "State"]
+__all__ = ["CORES", "Core", "FastWeights", "State", "unroll"]

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 State = tuple[Tensor, ...]
 """What a core carries from step to step: tensors [B, ...], zero at an episode's start."""
+
+
+class FastWeights(NamedTuple):
+    """What one layer of fast weights did at each step of an unroll, without gradients.
+
+    T steps, B environments, H heads; all float32 unless the core is of another type.
+    """
+
+    rates: dict[str, Tensor]
+    """From a row block (`y`, `q`, `k` and `beta`; in the Delta Net only `beta`) to the rate of its
+    update that the layer chose, [T, B, H], in 0..1."""
+    change: Tensor
+    """[T, B, H], the Frobenius norm of the update that the step made."""
+    shift: Tensor
+    """[T, B, H], the Frobenius norm of what is carried after the step, relative to the norm of the
+    base weights; absolute in the Delta Net, which has no base."""
+    key_entropy: Tensor
+    """[T, B, H], in nats, of the key that the update was written to; log D if it is uniform."""
+    query_entropy: Tensor
+    """[T, B, H], in nats, of the query."""
 
 
 class Core(nn.Module, ABC):
@@ -35,3 +56,11 @@ class Core(nn.Module, ABC):
         Returns:
             y [T, B, output_size] and the state after the last step.
         """
+
+    def introspect(self, x: Tensor, first: Tensor, state: State) -> list[FastWeights]:
+        """Tell what the fast weights of each layer do in `forward` of the same arguments.
+
+        Computed step by step, so meant for a few environments. A core without fast weights has
+        nothing to tell: its list is empty.
+        """
+        return []

@@ -1,77 +1,65 @@
-"""The self-referential weight matrix as a recurrent core."""
+"""The self-referential weight matrix as a memory."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from agents.cores.base import Core, State
-from agents.ops.srwm import srwm
-from agents.ops.srwm.reference import LEARNING_RATES
+from agents.cores.base import FastWeights, State
+from agents.cores.stack import Memory
+from agents.ops.srwm import LEARNING_RATES, reference, srwm
+
+BLOCKS = ("y", "q", "k", "beta")
+"""The row blocks of the matrix, each with a learning rate of its own."""
 
 
-class SRWMLayer(nn.Module):
-    """The self-modifying sub-layer: heads of `srwm` side by side, output projection, residual."""
+class SRWM(Memory):
+    """Heads that modify themselves (Irie et al. 2022, section 3).
 
-    def __init__(self, hidden_size: int, heads: int) -> None:
-        super().__init__()
-        self.head_size = hidden_size // heads
-        rows = 3 * self.head_size + LEARNING_RATES
-        # The paper's initialisation; in RL the learning rates' rows have mean 0 like the others.
-        self.base = nn.Parameter(torch.randn(heads, rows, self.head_size) * self.head_size**-0.5)
-        self.project = nn.Linear(hidden_size, hidden_size, bias=False)
-
-    def forward(self, h: Tensor, first: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-        """Map h [T, B, hidden] and the carried shift [B, H, R, D] to the same shapes."""
-        x = h.unflatten(-1, (-1, self.head_size)).softmax(-1)
-        y, shift = srwm(self.base, x, first, shift)
-        return h + self.project(y.flatten(-2)), shift
-
-
-class FeedForwardBlock(nn.Module):
-    """The transformer's feed-forward sub-layer, normalised before, with a residual."""
-
-    def __init__(self, hidden_size: int, factor: int) -> None:
-        super().__init__()
-        self.block = nn.Sequential(
-            nn.LayerNorm(hidden_size),
-            nn.Linear(hidden_size, factor * hidden_size),
-            nn.ReLU(),
-            nn.Linear(factor * hidden_size, hidden_size),
-        )
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Map h [..., hidden] to the same shape."""
-        return h + self.block(h)
-
-
-class SRWM(Core):
-    """The paper's RL stack: an input projection, then pairs of SRWM and feed-forward sub-layers.
-
-    The state is the shift of each layer's matrix from its learnt base, so that a learner's update
-    of the base composes with a state that a worker has carried over.
+    The input is not normalised but goes through the softmax of its head, as in the paper's RL code.
+    The state is the shift of the matrices from their learnt base [B, H, R, D], so that a learner's
+    update of the base composes with a state that a worker has carried over.
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, layers: int, heads: int, feedforward_factor: int
-    ) -> None:
-        super().__init__()
-        self.output_size = hidden_size
-        self.inputs = nn.Linear(input_size, hidden_size)
-        self.memories = nn.ModuleList(SRWMLayer(hidden_size, heads) for _ in range(layers))
-        self.feedforwards = nn.ModuleList(
-            FeedForwardBlock(hidden_size, feedforward_factor) for _ in range(layers)
-        )
+    def __init__(self, hidden_size: int, heads: int) -> None:
+        super().__init__(hidden_size, heads)
+        self.base = draw_base(heads, self.head_size, outputs=self.head_size)
 
     def initial_state(self, batch: int) -> State:
-        bases = [layer.get_parameter("base") for layer in self.memories]
-        return tuple(base.new_zeros(batch, *base.shape) for base in bases)
+        return (self.base.new_zeros(batch, *self.base.shape),)
 
-    def forward(self, x: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
-        h = self.inputs(x)
-        shifts = []
-        for memory, feedforward, shift in zip(self.memories, self.feedforwards, state, strict=True):
-            h, shift = memory(h, first, shift)
-            h = feedforward(h)
-            shifts.append(shift)
-        return h, tuple(shifts)
+    def remember(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
+        y, shift = srwm(self.base, self.split(h).softmax(-1), first, *state)
+        return y, (shift,)
+
+    def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
+        return [tell(self.base, self.split(h).softmax(-1), first, *state)]
+
+
+def draw_base(heads: int, head_size: int, outputs: int) -> nn.Parameter:
+    """Draw the base weights [H, E + 2 D + 4, D] of `heads` matrices as the paper does.
+
+    normal(0, 1/sqrt(D)); in RL the learning rates' rows have mean 0 like the others.
+    """
+    rows = outputs + 2 * head_size + LEARNING_RATES
+    return nn.Parameter(torch.randn(heads, rows, head_size) * head_size**-0.5)
+
+
+def tell(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> FastWeights:
+    """Tell what a self-referential weight matrix does in `srwm` of the same arguments."""
+    steps = list(reference.steps(base, x, first, shift))
+    rates = torch.stack([step.rates for step in steps]).unbind(-1)
+    return FastWeights(
+        rates=dict(zip(BLOCKS, rates, strict=True)),
+        # The norm of an outer product is the product of the norms.
+        change=torch.stack([step.update.norm(dim=-1) * step.key.norm(dim=-1) for step in steps]),
+        shift=torch.stack([step.shift.norm(dim=(-2, -1)) for step in steps])
+        / base.norm(dim=(-2, -1)),
+        key_entropy=entropy(torch.stack([step.key for step in steps])),
+        query_entropy=entropy(torch.stack([step.query for step in steps])),
+    )
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Return the entropy of [..., D] in nats, [...]."""
+    return torch.special.entr(probabilities).sum(-1)

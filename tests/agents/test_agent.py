@@ -5,10 +5,11 @@ import torch
 
 import agents.agent
 from agents import Agent, AgentConfig, make_agent, sample
-from agents.config import LSTMConfig, SRWMConfig
+from agents.config import LSTMConfig, StackConfig
 from agents.cores import CORES, Core
 
 T, B, A = 6, 3, 5
+UNROLL = 4  # of a learner; a memory that is not carried over begins anew inside T
 SHAPES = {"impala": (36, 36, 3), "impala_small": (36, 36, 3), "mlp": (7,)}
 
 
@@ -18,7 +19,8 @@ def config(encoder="mlp", core="srwm", precision="float32"):
         core=core,
         precision=precision,
         lstm=LSTMConfig(hidden_size=16),
-        srwm=SRWMConfig(hidden_size=16, heads=4, feedforward_factor=2),
+        srwm=StackConfig(hidden_size=16, heads=4, feedforward_factor=2),
+        delta=StackConfig(hidden_size=16, heads=4, feedforward_factor=2),
     )
 
 
@@ -51,7 +53,7 @@ TOLERANCES = {
 def test_acting_says_what_learning_says(core, encoder, precision):
     """At equal weights the importance ratio is 1: single steps equal the unroll."""
     torch.manual_seed(0)
-    agent = make_agent(config(encoder, core, precision), SHAPES[encoder], A)
+    agent = make_agent(config(encoder, core, precision), SHAPES[encoder], A, UNROLL)
     _, state = agent(*steps(encoder, seed=1), agent.initial_state(B))
     obs, reward, first = steps(encoder)
     unrolled, last = agent(obs, reward, first, state)
@@ -72,7 +74,7 @@ def test_bfloat16_is_the_encoders_alone(encoder):
     outputs = {}
     for precision in ("float32", "bfloat16"):
         torch.manual_seed(0)
-        agent = make_agent(config(encoder, "lstm", precision), SHAPES[encoder], A)
+        agent = make_agent(config(encoder, "lstm", precision), SHAPES[encoder], A, UNROLL)
         assert all(parameter.dtype == torch.float32 for parameter in agent.parameters())
         seen = []
         agent.core.register_forward_hook(lambda _, args, out, seen=seen: seen.append((args, out)))
@@ -130,7 +132,7 @@ def test_the_heads_are_linear_in_the_cores_output():
 def test_encoding_in_pieces_changes_no_value(encoder, chunk, monkeypatch):
     """Also when the last piece is a smaller one: 18 frames in pieces of 7."""
     torch.manual_seed(0)
-    agent = make_agent(config(encoder), SHAPES[encoder], A)
+    agent = make_agent(config(encoder), SHAPES[encoder], A, UNROLL)
     obs, reward, first = steps(encoder)
     whole = agent.encoder(obs.flatten(0, 1))
     pieces = []
@@ -149,7 +151,7 @@ def test_encoding_in_pieces_changes_no_value(encoder, chunk, monkeypatch):
 @pytest.mark.parametrize("core", CORES)
 def test_every_parameter_learns(core):
     torch.manual_seed(0)
-    agent = make_agent(config("mlp", core), SHAPES["mlp"], A)
+    agent = make_agent(config("mlp", core), SHAPES["mlp"], A, UNROLL)
     output, _ = agent(*steps(), agent.initial_state(B))
     (output.logits.square().sum() + output.value.square().sum()).backward()
     for name, parameter in agent.named_parameters():
@@ -159,7 +161,7 @@ def test_every_parameter_learns(core):
 @pytest.mark.parametrize("shape", [(7,), (4, 7)])
 def test_an_agent_of_images_is_refused_for_other_observations(shape):
     with pytest.raises(ValueError, match=r"agent\.encoder: 'impala'"):
-        make_agent(config("impala"), shape, A)
+        make_agent(config("impala"), shape, A, UNROLL)
 
 
 def test_sample_draws_each_action_as_often_as_the_policy_says():

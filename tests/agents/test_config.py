@@ -12,12 +12,9 @@ def test_defaults_are_the_papers():
     config = AgentConfig()
     assert config.core == "srwm"
     assert config.lstm.model_dump() == {"hidden_size": 256}
-    assert config.srwm.model_dump() == {
-        "hidden_size": 128,
-        "layers": 2,
-        "heads": 8,
-        "feedforward_factor": 4,
-    }
+    stack = {"hidden_size": 128, "layers": 2, "heads": 8, "feedforward_factor": 4}
+    assert config.srwm.model_dump() == config.delta.model_dump() == stack
+    assert config.bptt is None
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -29,7 +26,11 @@ def test_known_names_are_accepted(core, encoder):
 @pytest.mark.parametrize(
     ("section", "where", "said"),
     [
-        ({"core": "gru"}, ("core",), "'gru' is none of feedforward, lstm, srwm"),
+        (
+            {"core": "gru"},
+            ("core",),
+            "'gru' is none of feedforward, lstm, delta, fake_srwm, srwm, srwm_no_carry, sr_delta",
+        ),
         (
             {"encoder": "resnet"},
             ("encoder",),
@@ -40,6 +41,9 @@ def test_known_names_are_accepted(core, encoder):
         ({"srwm": {"heads": 0}}, ("srwm", "heads"), "greater than 0"),
         ({"srwm": {"layers": -1}}, ("srwm", "layers"), "greater than 0"),
         ({"srwm": {"head": 8}}, ("srwm", "head"), "not permitted"),
+        ({"delta": {"hidden_size": 100}}, ("delta",), "100 is not a multiple of heads 8"),
+        ({"bptt": 0}, ("bptt",), "greater than 0"),
+        ({"bptt": "whole"}, ("bptt",), "valid integer"),
         ({"lstm": {"hidden_size": 0}}, ("lstm", "hidden_size"), "greater than 0"),
         ({"lstm": {"hidden_size": "256"}}, ("lstm", "hidden_size"), "valid integer"),
         ({"lstm": {"hidden_size": 256.0}}, ("lstm", "hidden_size"), "valid integer"),

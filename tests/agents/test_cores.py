@@ -6,24 +6,27 @@ import numpy as np
 import pytest
 import torch
 
-from agents.config import AgentConfig, LSTMConfig, SRWMConfig
+from agents.config import AgentConfig, LSTMConfig, StackConfig
 from agents.cores import CORES
 from agents.cores.lstm import LSTM
-from agents.cores.srwm import SRWM, SRWMLayer
+from agents.cores.no_carry import NoCarry
+from agents.cores.srwm import draw_base
+from agents.cores.stack import Stack
 
 T, B, F = 8, 4, 5
-CONFIG = AgentConfig(
-    lstm=LSTMConfig(hidden_size=6),
-    srwm=SRWMConfig(hidden_size=6, layers=2, heads=2, feedforward_factor=2),
-)
+HEADS, SIZE = 2, 3
+STACK = StackConfig(hidden_size=HEADS * SIZE, layers=2, heads=HEADS, feedforward_factor=2)
+CONFIG = AgentConfig(lstm=LSTMConfig(hidden_size=6), srwm=STACK, delta=STACK)
 EXACT = {"rtol": 1e-9, "atol": 1e-11}  # float64, sums in another order
 
+MEMORYLESS = ("feedforward", "fake_srwm")
 every_core = pytest.mark.parametrize("name", CORES)
 
 
-def make(name):
+def make(name, unroll_length=6):
+    """Return a core; the window of a memory that is not carried over ends inside T."""
     torch.manual_seed(0)
-    return CORES[name](CONFIG, F).double()
+    return CORES[name](CONFIG, F, unroll_length).double()
 
 
 def inputs(seed=1):
@@ -43,6 +46,12 @@ def carried(core, seed=2):
     return tuple(tensor.detach() for tensor in state)
 
 
+def emptied(core, state):
+    """Return a state as an episode's start makes it: zeros, but for the count of a window."""
+    zeros = core.initial_state(len(state[0])) if state else ()
+    return (*zeros[:-1], state[-1]) if isinstance(core, NoCarry) else zeros
+
+
 @every_core
 def test_the_initial_state_is_zeros_of_the_batch(name):
     core = make(name)
@@ -58,21 +67,29 @@ def test_the_initial_state_is_zeros_of_the_batch(name):
     [
         ("feedforward", []),
         ("lstm", [(B, 6), (B, 6)]),
+        ("delta", [(B, 2, 3, 3)] * 2),
+        ("fake_srwm", []),
         ("srwm", [(B, 2, 3 * 3 + 4, 3)] * 2),
+        ("srwm_no_carry", [*[(B, 2, 3 * 3 + 4, 3)] * 2, (B,)]),
+        ("sr_delta", [(B, 2, (3 * 3 + 1) + 2 * 3 + 4, 3), (B, 2, 3, 3)] * 2),
     ],
 )
 def test_state_shapes(name, shapes):
-    state = CORES[name](CONFIG, F).initial_state(B)
+    state = CORES[name](CONFIG, F, T).initial_state(B)
     assert [(*tensor.shape,) for tensor in state] == shapes
     assert all(tensor.dtype == torch.float32 for tensor in state)
 
 
 @every_core
 def test_a_reset_inside_equals_splitting_there(name):
-    """Each environment alone, cut at its own resets, each piece from zeros and without `first`."""
+    """Each environment alone, cut at its own resets, each piece from zeros and without `first`.
+
+    Values, and the gradients of parameters, inputs and the carried state.
+    """
     core = make(name)
     x, first = inputs()
-    state = carried(core)
+    x.requires_grad_()
+    state = tuple(tensor.requires_grad_() for tensor in carried(core))
     generator = torch.Generator().manual_seed(3)
 
     y, last = core(x, first, state)
@@ -82,21 +99,21 @@ def test_a_reset_inside_equals_splitting_there(name):
 
     def gradients(outputs, cotangents):
         loss = sum((o * c).sum() for o, c in zip(outputs, cotangents, strict=True))
-        core.zero_grad()
-        if loss.requires_grad:
-            loss.backward()
-        return [parameter.grad for parameter in core.parameters()]
+        leaves = [*core.parameters(), x, *state]
+        return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
 
     whole = gradients((y, *last), cotangents)
 
     columns, ends = [], []
     for b in range(B):
         cuts = [0, *(t for t in range(1, T) if first[t, b]), T]
-        end = core.initial_state(1) if first[0, b] else tuple(s[b : b + 1] for s in state)
+        end = tuple(s[b : b + 1] for s in state)
+        if first[0, b]:
+            end = emptied(core, end)
         pieces = []
         for start, stop in pairwise(cuts):
             if start:
-                end = core.initial_state(1)
+                end = emptied(core, end)
             never = torch.zeros(stop - start, 1, dtype=torch.bool)
             piece, end = core(x[start:stop, b : b + 1], never, end)
             pieces.append(piece)
@@ -134,10 +151,10 @@ def test_after_a_reset_at_the_last_step_the_state_knows_that_step_alone(name):
     assert not torch.allclose(y[:-1], other_y[:-1])
 
 
-@pytest.mark.parametrize("name", [name for name in CORES if name != "feedforward"])
+@pytest.mark.parametrize("name", [name for name in CORES if name not in MEMORYLESS])
 def test_memory_reaches_over_the_unroll(name):
     """A changed first step is felt in the last one, but not over a reset."""
-    core = make(name)
+    core = make(name, unroll_length=100)
     x, first = inputs()
     first[:] = False
     first[4, 0] = True
@@ -176,7 +193,8 @@ def test_a_poisoned_state_does_not_survive_a_reset(name):
     x, first = inputs()
     state = tuple(tensor.clone() for tensor in carried(core))
     for tensor in state:
-        tensor[0] = float("nan")
+        if tensor.dim() > 1:  # a window's count is no memory, and no episode's start touches it
+            tensor[0] = float("nan")
     y, last = core(x, first, state)
     assert all(tensor.isfinite().all() for tensor in (y, *last))
 
@@ -220,48 +238,301 @@ def test_feedforward_is_the_identity():
     assert state == ()
 
 
-def test_srwm_stack_equals_the_papers_blocks():
-    """First step from zero: y = W phi(x) by head, projected, residual; then the feed-forward."""
-    core = make("srwm")
-    assert isinstance(core, SRWM)
-    x, _ = inputs()
-    y, _ = core(x[:1], torch.ones(1, B, dtype=torch.bool), core.initial_state(B))
+# The paper's memories for one step of one environment, in numpy. Each takes the weights of its
+# layer, its input h and the fast weights of its heads (None where an episode opens), and returns
+# what the heads say, the new fast weights, and per head what `FastWeights` tells of the step.
+
+
+def softmax(z):
+    exponentials = np.exp(z - z.max())
+    return exponentials / exponentials.sum()
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def entropy(p):
+    return -(p * np.log(p)).sum()
+
+
+def self_modify(base, x, shift, outputs):
+    """Equations 5 to 8 of Irie et al. 2022 for one head."""
+    matrix = base + shift
+    y, q, k, b = np.split(matrix @ x, np.cumsum([outputs, SIZE, SIZE]))
+    rates = sigmoid(b)
+    rate_of_row = np.repeat(rates, [outputs, SIZE, SIZE, 4])
+    key, query = softmax(k), softmax(q)
+    change = np.outer(rate_of_row * (matrix @ query - matrix @ key), key)
+    told = {
+        **dict(zip(("y", "q", "k", "beta"), rates, strict=True)),
+        "change": np.linalg.norm(change),
+        "shift": np.linalg.norm(shift + change) / np.linalg.norm(base),
+        "key_entropy": entropy(key),
+        "query_entropy": entropy(query),
+    }
+    return y, shift + change, told
+
+
+def delta_rule(q, k, v, beta, matrix):
+    """Schlag et al. 2021, equation 24: the value under the key is replaced in part."""
+    old = matrix @ k
+    new = beta * v + (1 - beta) * old
+    after = matrix - np.outer(old, k) + np.outer(new, k)
+    return after @ q, after
+
+
+def parts(h):
+    return h.reshape(HEADS, SIZE)
+
+
+def srwm_memory(weights, h, fast):
+    said, after, told = [], [], []
+    for head, part in enumerate(parts(h)):
+        base = weights["base"][head]
+        shift = np.zeros_like(base) if fast is None else fast[head]
+        y, shift, tells = self_modify(base, softmax(part), shift, SIZE)
+        said.append(y)
+        after.append(shift)
+        told.append(tells)
+    return np.concatenate(said), after, told
+
+
+def fake_srwm_memory(weights, h, fast):
+    heads = [weights["base"][head] @ softmax(part) for head, part in enumerate(parts(h))]
+    return np.concatenate(heads), None, []
+
+
+def delta_memory(weights, h, fast):
+    normal = (h - h.mean()) / np.sqrt(h.var() + 1e-5)
+    normal = normal * weights["normalise.weight"] + weights["normalise.bias"]
+    said, after, told = [], [], []
+    blocks = np.split(weights["programme.weight"] @ normal, [n * HEADS * SIZE for n in (1, 2, 3)])
+    for head, (q, k, v, b) in enumerate(zip(*(x.reshape(HEADS, -1) for x in blocks), strict=True)):
+        q, k = (np.where(z > 0, z + 1, np.exp(z)) for z in (q, k))
+        q, k = (z / (z.sum() + 1e-5) for z in (q, k))
+        before = np.zeros((SIZE, SIZE)) if fast is None else fast[head]
+        y, matrix = delta_rule(q, k, v, sigmoid(b), before)
+        tells = {
+            "beta": sigmoid(b)[0],
+            "change": np.linalg.norm(matrix - before),
+            "shift": np.linalg.norm(matrix),
+            "key_entropy": entropy(k),
+            "query_entropy": entropy(q),
+        }
+        said.append(y)
+        after.append(matrix)
+        told.append(tells)
+    return np.concatenate(said), after, told
+
+
+def sr_delta_memory(weights, h, fast):
+    said, after, told = [], [], []
+    for head, part in enumerate(parts(h)):
+        base = weights["base"][head]
+        shift, matrix = (
+            (np.zeros_like(base), np.zeros((SIZE, SIZE))) if fast is None else fast[head]
+        )
+        out, shift, tells = self_modify(base, softmax(part), shift, 3 * SIZE + 1)
+        q, k, v, b = np.split(out, [SIZE, 2 * SIZE, 3 * SIZE])
+        y, matrix = delta_rule(softmax(q), softmax(k), v, sigmoid(b), matrix)
+        said.append(y)
+        after.append((shift, matrix))
+        told.append(tells)
+    return np.concatenate(said), after, told
+
+
+MEMORIES = {
+    "delta": delta_memory,
+    "fake_srwm": fake_srwm_memory,
+    "srwm": srwm_memory,
+    "sr_delta": sr_delta_memory,
+}
+
+
+def paper(core, memory, x, first):
+    """Run the paper's RL network over one environment: x [T, F] and first [T], in numpy.
+
+    Returns y [T, hidden], and per layer, step and head what the memory tells.
+    """
     weights = {name: value.detach().numpy() for name, value in core.named_parameters()}
-    heads, size = 2, 3
-    for b in range(B):
-        h = weights["inputs.weight"] @ x[0, b].numpy() + weights["inputs.bias"]
+
+    def of(prefix):
+        return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+    fast, said, told = [None, None], [], [[], []]
+    for x_t, opens in zip(x, first, strict=True):
+        h = weights["inputs.weight"] @ x_t + weights["inputs.bias"]
         for layer in range(2):
-            base = weights[f"memories.{layer}.base"]
-            answers = []
-            for head in range(heads):
-                part = np.exp(h[head * size : (head + 1) * size])
-                answers.append((base[head] @ (part / part.sum()))[:size])
-            h = h + weights[f"memories.{layer}.project.weight"] @ np.concatenate(answers)
-            block = f"feedforwards.{layer}.block"
+            own = of(f"memories.{layer}.")
+            heads, fast[layer], tells = memory(own, h, None if opens else fast[layer])
+            told[layer].append(tells)
+            h = h + own["project.weight"] @ heads
+            block = of(f"feedforwards.{layer}.block.")
             normal = (h - h.mean()) / np.sqrt(h.var() + 1e-5)
-            normal = normal * weights[f"{block}.0.weight"] + weights[f"{block}.0.bias"]
-            wide = np.maximum(weights[f"{block}.1.weight"] @ normal + weights[f"{block}.1.bias"], 0)
-            h = h + weights[f"{block}.3.weight"] @ wide + weights[f"{block}.3.bias"]
-        np.testing.assert_allclose(y[0, b].detach().numpy(), h, **EXACT)
+            normal = normal * block["0.weight"] + block["0.bias"]
+            wide = np.maximum(block["1.weight"] @ normal + block["1.bias"], 0)
+            h = h + block["3.weight"] @ wide + block["3.bias"]
+        said.append(h)
+    return np.array(said), told
 
 
-def test_srwm_has_the_papers_size():
-    core = CORES["srwm"](AgentConfig(), 256 + 1)
-    inputs = 257 * 128 + 128
-    base = 8 * (16 + 16 + 16 + 4) * 16  # heads x (y, q, k and b rows) x inputs a head
-    project = 128 * 128
-    norm = 128 + 128
-    feedforward = 128 * 512 + 512 + 512 * 128 + 128
-    expected = inputs + 2 * (base + project + norm + feedforward)
-    assert expected == 343_040  # 33 024 + 2 * (6 656 + 16 384 + 256 + 131 712)
-    assert sum(parameter.numel() for parameter in core.parameters()) == expected
+def scrambled(name):
+    """Return a core whose normalisations are no longer the identity that they start as."""
+    core = make(name)
+    assert isinstance(core, Stack)
+    with torch.no_grad():
+        for parameter in core.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+    return core
 
 
-def test_srwm_base_is_drawn_as_in_the_paper():
+@pytest.mark.parametrize("name", MEMORIES)
+def test_a_stack_equals_the_papers_network(name):
+    core = scrambled(name)
+    x, first = inputs()
+    first[0] = True
+    y, _ = core(x, first, core.initial_state(B))
+    for b in range(B):
+        expected, _ = paper(core, MEMORIES[name], x[:, b].numpy(), first[:, b].numpy())
+        np.testing.assert_allclose(y[:, b].detach().numpy(), expected, **EXACT)
+
+
+@pytest.mark.parametrize("name", ["delta", "srwm", "sr_delta"])
+def test_introspection_tells_what_the_paper_computes(name):
+    core = scrambled(name)
+    x, first = inputs()
+    first[0] = True
+    layers = core.introspect(x, first, core.initial_state(B))
+    assert len(layers) == 2
+    for b in range(B):
+        _, told = paper(core, MEMORIES[name], x[:, b].numpy(), first[:, b].numpy())
+        for layer, steps in zip(layers, told, strict=True):
+            ours = {**layer.rates, **layer._asdict()}
+            del ours["rates"]
+            assert not any(values.requires_grad for values in ours.values())
+            assert ours.keys() == steps[0][0].keys()
+            for quantity, values in ours.items():
+                expected = [[head[quantity] for head in heads] for heads in steps]
+                np.testing.assert_allclose(values[:, b].numpy(), expected, **EXACT)
+
+
+@pytest.mark.parametrize("name", [*MEMORYLESS, "lstm"])
+def test_a_core_without_fast_weights_has_nothing_to_tell(name):
+    core = make(name)
+    assert core.introspect(*inputs(), carried(core)) == []
+
+
+@every_core
+def test_introspection_of_an_unroll_is_that_of_its_steps(name):
+    """From a carried state, over resets and a window's end."""
+    core = make(name)
+    x, first = inputs()
+    state = carried(core)
+    whole = core.introspect(x, first, state)
+    steps = []
+    for t in range(T):
+        now = slice(t, t + 1)
+        steps.append(core.introspect(x[now], first[now], state))
+        _, state = core(x[now], first[now], state)
+    for layer, *pieces in zip(whole, *steps, strict=True):
+        for quantity in ("change", "shift", "key_entropy", "query_entropy"):
+            joined = torch.cat([getattr(piece, quantity) for piece in pieces])
+            torch.testing.assert_close(getattr(layer, quantity), joined, **EXACT)
+        for block, rates in layer.rates.items():
+            joined = torch.cat([piece.rates[block] for piece in pieces])
+            torch.testing.assert_close(rates, joined, **EXACT)
+
+
+def test_delta_net_keeps_its_keys_finite_where_elu_plus_one_vanishes():
+    core = make("delta")
+    with torch.no_grad():
+        core.memories[0].programme.weight.fill_(-1e4)
+    x, first = inputs()
+    y, state = core(x, first, core.initial_state(B))
+    assert all(tensor.isfinite().all() for tensor in (y, *state))
+
+
+WINDOW = 3
+
+
+def windowed_and_plain():
+    core = make("srwm_no_carry", WINDOW)
+    assert isinstance(core, NoCarry)
+    return core, core.core
+
+
+def test_without_carry_each_window_is_the_srwm_from_its_zero_state():
+    """Unrolls of T + 1 steps as a learner sees them: the last one is the next one's first."""
+    core, plain = windowed_and_plain()
+    x, first = inputs()
+    state = core.initial_state(B)
+    for start in range(0, T - WINDOW, WINDOW):
+        now, all_of_it = slice(start, start + WINDOW), slice(start, start + WINDOW + 1)
+        seen, _ = core(x[all_of_it], first[all_of_it], state)
+        y, _ = plain(x[now], first[now], plain.initial_state(B))
+        torch.testing.assert_close(seen[:-1], y, **EXACT)
+        after = slice(start + WINDOW, start + WINDOW + 1)
+        y, _ = plain(x[after], first[after], plain.initial_state(B))
+        torch.testing.assert_close(seen[-1:], y, **EXACT)
+        _, state = core(x[now], first[now], state)
+
+
+def test_without_carry_the_windows_go_on_over_resets_and_unrolls_of_any_length():
+    core, plain = windowed_and_plain()
+    x, first = inputs()
+    state = core.initial_state(B)
+    pieces, told = [], []
+    for start, stop in [(0, 2), (2, 7), (7, T)]:
+        told += [layer.change for layer in core.introspect(x[start:stop], first[start:stop], state)]
+        y, state = core(x[start:stop], first[start:stop], state)
+        pieces.append(y)
+    opens = first.clone()
+    opens[::WINDOW] = True
+    y, _ = plain(x, opens, plain.initial_state(B))
+    torch.testing.assert_close(torch.cat(pieces), y, **EXACT)
+    assert state[-1].tolist() == [T % WINDOW] * B
+    for layer, expected in enumerate(plain.introspect(x, opens, plain.initial_state(B))):
+        torch.testing.assert_close(torch.cat(told[layer::2]), expected.change, **EXACT)
+    # The test can see a difference.
+    y, _ = plain(x, first, plain.initial_state(B))
+    assert not torch.allclose(torch.cat(pieces), y)
+
+
+# By hand: 256 features and the last reward, hidden 128, 2 layers, 8 heads x 16.
+INPUTS = 257 * 128 + 128
+PROJECT = 128 * 128
+NORM = 128 + 128
+FEEDFORWARD = NORM + 128 * 512 + 512 + 512 * 128 + 128
+SRWM_ROWS = 16 + 16 + 16 + 4  # y, q, k and b
+COUNTS = {
+    "feedforward": 0,
+    "lstm": 4 * (257 * 256 + 256 * 256 + 2 * 256),  # four gates; torch has two biases
+    "delta": INPUTS + 2 * (NORM + 128 * 8 * (3 * 16 + 1) + PROJECT + FEEDFORWARD),
+    "fake_srwm": INPUTS + 2 * (8 * 16 * 16 + PROJECT + FEEDFORWARD),
+    "srwm": INPUTS + 2 * (8 * SRWM_ROWS * 16 + PROJECT + FEEDFORWARD),
+    "srwm_no_carry": INPUTS + 2 * (8 * SRWM_ROWS * 16 + PROJECT + FEEDFORWARD),
+    "sr_delta": INPUTS + 2 * (8 * ((3 * 16 + 1) + 16 + 16 + 4) * 16 + PROJECT + FEEDFORWARD),
+}
+
+
+@every_core
+def test_a_core_has_the_papers_size(name):
+    core = CORES[name](AgentConfig(), 256 + 1, 50)
+    assert sum(parameter.numel() for parameter in core.parameters()) == COUNTS[name]
+
+
+def test_the_counts_are_those_of_the_table():
+    """agents/cores/README.md has them in figures."""
+    assert list(COUNTS.values()) == [0, 527_360, 430_592, 333_824, 343_040, 343_040, 351_488]
+
+
+@pytest.mark.parametrize("outputs", [16, 3 * 16 + 1])
+def test_a_base_is_drawn_as_in_the_paper(outputs):
     """normal(0, 1/sqrt(D)); in RL the learning rates' rows have mean 0 like the others."""
     torch.manual_seed(0)
-    base = SRWMLayer(hidden_size=512, heads=32).base.detach()
-    assert base.shape == (32, 3 * 16 + 4, 16)
+    base = draw_base(heads=32, head_size=16, outputs=outputs).detach()
+    assert base.shape == (32, outputs + 2 * 16 + 4, 16)
     for rows in (base, base[:, -4:]):
         error = rows.numel() ** -0.5  # of the mean, in units of the deviation
         assert abs(rows.mean() * 4) < 4 * error

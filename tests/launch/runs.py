@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from launch import cli
 
@@ -23,6 +25,7 @@ TMAZE = {
         "precision": "float32",
         "lstm": {"hidden_size": 16},
         "srwm": {"hidden_size": 16, "layers": 1, "heads": 2},
+        "delta": {"hidden_size": 16, "layers": 1, "heads": 2},
     },
     "learner": {"unroll_length": 5, "batch_size": 4},
     "launch": {"mode": "local", "workers": 2, "envs_per_worker": 3, "learner_threads": 1},
@@ -77,8 +80,9 @@ def without_clock(rows):
 
 
 def checkpoints(run):
-    """Return the frames of a run's checkpoints."""
-    return sorted(int(folder.name) for folder in (run / "checkpoints").iterdir())
+    """Return the frames of a run's checkpoints, without one that is just being written."""
+    names = [folder.name for folder in (run / "checkpoints").iterdir()]
+    return sorted(int(name) for name in names if not name.startswith("."))
 
 
 def checkpoint(run, frames):
@@ -100,3 +104,44 @@ def damage(folder):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
+
+
+def train(folder, tree, name):
+    """Train a new run in `folder` and return where it is."""
+    run = folder / name
+    config = write_config(folder / f"{name}.yaml", {**tree, "run_dir": str(run)})
+    assert main("train", str(config)) == 0
+    return run
+
+
+def tensors(run, frames):
+    return load_file(checkpoint(run, frames) / "tensors.safetensors")
+
+
+def plain_values(run, frames):
+    tree = json.loads((checkpoint(run, frames) / "state.json").read_text())
+    del tree["metrics"]["elapsed"]  # wall clock
+    del tree["config"]["run_dir"]
+    return tree
+
+
+def assert_same_checkpoint(one, other, frames):
+    """Learner, optimiser, environments, waiting rollouts, counters: bit for bit."""
+    ours, theirs = tensors(one, frames), tensors(other, frames)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+    assert plain_values(one, frames) == plain_values(other, frames)
+
+
+def assert_resumes_as_uninterrupted(run, to, middle, last):
+    """Resume a copy from its checkpoint in the middle; return the copy."""
+    # There is something to go wrong: pieces of rollouts wait for their batch.
+    assert plain_values(run, middle)["waiting"]
+    resumed = copy_run(run, to, until=middle)
+    assert checkpoints(resumed)[-1] == middle
+    assert main("train", "--resume", str(resumed)) == 0
+    assert checkpoints(resumed) == checkpoints(run)
+    assert without_clock(rows(resumed)) == without_clock(rows(run))
+    assert_same_checkpoint(run, resumed, last)
+    return resumed

@@ -18,12 +18,13 @@ TASK = "tests.worlds:TMaze-v0"
 
 def train_until_solved(core, most_frames):
     """Train until the last 300 episodes are nearly all right, or the frames are used up."""
+    stack = {"hidden_size": 32, "layers": 1, "heads": 8}
     config = RunConfig.model_validate(
         {
             "total_frames": 600_000,
             "seed": 1,
             "envs": {"tasks": [TASK]},
-            "agent": {"core": core, "srwm": {"hidden_size": 32, "layers": 1, "heads": 8}},
+            "agent": {"core": core, "srwm": stack, "delta": stack},
             "learner": {"unroll_length": 9, "batch_size": 32, "learning_rate": 2e-3},
             "launch": {"mode": "local", "envs_per_worker": 32, "learner_threads": 1},
         }
@@ -50,3 +51,11 @@ def test_the_srwm_remembers_a_cue_that_a_feedforward_core_cannot():
     # mean is 0; 0.2 is four standard errors of 400 tosses.
     mean, _ = train_until_solved("feedforward", frames)
     assert abs(mean) < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("core", ["delta", "sr_delta"])
+def test_the_other_fast_weights_remember_it_as_well(core):
+    mean, _ = train_until_solved(core, 500_000)
+    assert mean > 0.95

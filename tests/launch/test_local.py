@@ -1,62 +1,17 @@
 """Local mode: the same seed is the same run, also through an interruption."""
 
-import json
-
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from agents.cores import CORES
 from tests.launch.runs import (
     PROCGEN,
     TMAZE,
-    changed,
-    checkpoint,
+    assert_resumes_as_uninterrupted,
+    assert_same_checkpoint,
     checkpoints,
-    copy_run,
-    main,
     rows,
+    train,
     without_clock,
-    write_config,
 )
-
-
-def train(folder, tree, name):
-    run = folder / name
-    config = write_config(folder / f"{name}.yaml", {**tree, "run_dir": str(run)})
-    assert main("train", str(config)) == 0
-    return run
-
-
-def tensors(run, frames):
-    return load_file(checkpoint(run, frames) / "tensors.safetensors")
-
-
-def plain_values(run, frames):
-    tree = json.loads((checkpoint(run, frames) / "state.json").read_text())
-    del tree["metrics"]["elapsed"]  # wall clock
-    del tree["config"]["run_dir"]
-    return tree
-
-
-def assert_same_checkpoint(one, other, frames):
-    """Learner, optimiser, environments, waiting rollouts, counters: bit for bit."""
-    ours, theirs = tensors(one, frames), tensors(other, frames)
-    assert ours.keys() == theirs.keys()
-    for name, tensor in ours.items():
-        assert torch.equal(tensor, theirs[name]), name
-    assert plain_values(one, frames) == plain_values(other, frames)
-
-
-def assert_resumes_as_uninterrupted(run, to, middle, last):
-    # There is something to go wrong: pieces of rollouts wait for their batch.
-    assert plain_values(run, middle)["waiting"]
-    resumed = copy_run(run, to, until=middle)
-    assert checkpoints(resumed)[-1] == middle
-    assert main("train", "--resume", str(resumed)) == 0
-    assert checkpoints(resumed) == checkpoints(run)
-    assert without_clock(rows(resumed)) == without_clock(rows(run))
-    assert_same_checkpoint(run, resumed, last)
 
 
 def test_the_same_seed_is_the_same_run(trained_tmaze, tmp_path):
@@ -83,13 +38,6 @@ def test_the_learning_rate_falls_in_a_line(trained_tmaze):
         begun = [row["frames"] - 40, row["frames"] - 20]
         wanted = sum(6e-4 * (1 - frames / 400) for frames in begun) / 2
         assert row["learner/learning_rate"] == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("core", [*CORES])
-def test_a_resumed_run_is_the_uninterrupted_one(core, tmp_path):
-    run = train(tmp_path, changed(TMAZE, agent__core=core), "run")
-    assert plain_values(run, 100)["turn"] == 1  # the second worker is next
-    assert_resumes_as_uninterrupted(run, tmp_path / "resumed", middle=100, last=400)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_with_procgen(trained_procgen, tmp_path):

@@ -2,19 +2,28 @@
 
 import json
 import statistics
+from itertools import pairwise
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from envs import EnvsConfig, Episode
+from launch.build import build_agent
 from launch.config import parse_config
-from launch.dashboard import Dashboard, set_aside_after
+from launch.dashboard import TITLES, Dashboard, layout, memory_names, set_aside_after
 from launch.flow import UpdateReport
 from launch.metrics import WINDOW, Metrics
 from launch.run import RunFolder
 from launch.worker import RolloutInfo
-from tests.launch.runs import changed, rows, without_clock
+from tests.launch.runs import (
+    TMAZE,
+    assert_resumes_as_uninterrupted,
+    changed,
+    rows,
+    train,
+    without_clock,
+)
 
 GAMES = EnvsConfig(tasks=("bigfish", "maze"))
 T, N = 5, 4
@@ -114,7 +123,7 @@ def written(request, tmp_path):
     config = parse_config(changed(tree, launch__envs_per_worker=2), [], "test")
     run = RunFolder.create(changed_run_dir(config, tmp_path / "run"), "test")
     collected = Metrics(config.envs, 1, T)
-    dashboard = Dashboard(run, config)
+    dashboard = Dashboard(run, config, memory_names(build_agent(config), config.envs))
     made = []
     for update in (1, 2):
         collected.add(report(update, [(t, 7.25, 3) for t in config.envs.tasks], loss=update / 4))
@@ -151,9 +160,14 @@ def test_tensorboard_shows_the_same_numbers_under_the_same_names(written):
 def test_the_prepared_charts_are_there_and_name_tags_that_exist(written):
     run, config, made = written
     (event,) = events_of(run.path).Tensors("custom_scalars__config__")
-    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
-    assert [category.title for category in layout.category] == ["Games", "Learning", "Flow"]
-    charts = {chart.title: chart for category in layout.category for chart in category.chart}
+    charts_of = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    assert [category.title for category in charts_of.category] == [
+        "Games",
+        "Learning",
+        "Flow",
+        "Memory",
+    ]
+    charts = {chart.title: chart for category in charts_of.category for chart in category.chart}
     returns = charts["return, all games"].multiline.tag
     assert list(returns) == [f"return/{task}" for task in config.envs.tasks]
     assert set(returns) <= set(made[0])
@@ -162,10 +176,10 @@ def test_the_prepared_charts_are_there_and_name_tags_that_exist(written):
 
 def test_the_charts_draw_nothing_that_a_run_does_not_write(trained_procgen):
     (event,) = events_of(trained_procgen).Tensors("custom_scalars__config__")
-    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    charts_of = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
     drawn = {
         tag
-        for category in layout.category
+        for category in charts_of.category
         for chart in category.chart
         for tag in chart.multiline.tag
     }
@@ -173,6 +187,40 @@ def test_the_charts_draw_nothing_that_a_run_does_not_write(trained_procgen):
     # Short as the run is, no episode of a game need have ended in it.
     late = {tag for tag in drawn if tag.startswith(("return", "length"))}
     assert drawn - late <= written
+
+
+def test_a_chart_of_the_memory_has_all_heads_of_a_layer(trained_tmaze):
+    (event,) = events_of(trained_tmaze).Tensors("custom_scalars__config__")
+    categories = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0]).category
+    (memory,) = [category for category in categories if category.title == "Memory"]
+    charts = {chart.title: list(chart.multiline.tag) for chart in memory.chart}
+    titles = [*(f"learning rate, {block}" for block in ("y", "q", "k", "beta")), *TITLES.values()]
+    assert [*charts] == [f"layer1, {title}" for title in titles]
+    assert charts["layer1, learning rate, q"] == [
+        "memory/layer1/head1/rate_q",
+        "memory/layer1/head2/rate_q",
+    ]
+    (row, *_) = rows(trained_tmaze)
+    assert {tag for tags in charts.values() for tag in tags} == {
+        name for name in row if name.startswith("memory/")
+    }
+    assert all(0 < row[tag] < 1 for tag in charts["layer1, learning rate, q"])
+
+
+def test_there_are_no_charts_of_a_memory_that_does_not_rewrite_itself():
+    assert "Memory" not in layout(["maze"], [])
+
+
+def test_a_resumed_run_looks_at_the_memory_when_an_uninterrupted_one_does(tmp_path, monkeypatch):
+    monkeypatch.setattr("learners.learner.INTROSPECT_EVERY", 3)
+    run = train(tmp_path, TMAZE, "run")
+    looked = ["memory/layer1/head1/shift" in row for row in rows(run)]
+    updates = [0, *(int(row["updates"]) for row in rows(run))]
+    assert looked == [
+        any(update % 3 == 0 for update in range(*between)) for between in pairwise(updates)
+    ]
+    assert len(set(looked)) == 2
+    assert_resumes_as_uninterrupted(run, tmp_path / "resumed", middle=100, last=400)
 
 
 def test_the_config_can_be_read_in_tensorboard(written):

@@ -174,12 +174,18 @@ def test_the_learners_unroll_repeats_the_behaviour_logits(core):
     torch.manual_seed(3)
     small = {"hidden_size": 16, "heads": 2}
     config = AgentConfig.model_validate(
-        {"core": core, "precision": "float32", "lstm": {"hidden_size": 16}, "srwm": small}
+        {
+            "core": core,
+            "precision": "float32",
+            "lstm": {"hidden_size": 16},
+            "srwm": small,
+            "delta": small,
+        }
     )
     # The observations of a TMaze are small; those of Counting would drown the state.
     envs = EnvsConfig(tasks=("tests.worlds:TMaze-v0",))
-    agent = make_agent(config, (4,), 2)
-    worker = make_worker(make_agent(config, (4,), 2), envs)
+    agent = make_agent(config, (4,), 2, T)
+    worker = make_worker(make_agent(config, (4,), 2, T), envs)
     carried = False
     for version in range(6):
         rollout, _ = worker.rollout(weights_of(agent, version))
@@ -193,8 +199,8 @@ def test_the_learners_unroll_repeats_the_behaviour_logits(core):
         theirs = torch.from_numpy(rollout.logits).log_softmax(-1).gather(-1, chosen)
         torch.testing.assert_close((ours - theirs).exp(), torch.ones(T, N, 1), rtol=0, atol=2e-6)
         carried |= not torch.allclose(fresh.logits, output.logits, atol=1e-5)
-    # The comparison would see a state that is not the right one.
-    assert carried == (core != "feedforward")
+    # The comparison would see a state that is not the right one; these carry none over.
+    assert carried == (core not in ("feedforward", "fake_srwm", "srwm_no_carry"))
 
 
 def test_a_restored_worker_goes_on_exactly():

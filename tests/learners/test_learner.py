@@ -10,7 +10,7 @@ from torch import nn
 
 from agents import AgentConfig, make_agent
 from agents.agent import AgentOutput
-from agents.config import LSTMConfig, SRWMConfig
+from agents.config import LSTMConfig, StackConfig
 from agents.cores import CORES
 from learners import Learner, LearnerConfig, Rollout, TrainingDivergedError, checkpoint, load_agent
 from tests.learners.truth import impala_loss
@@ -32,6 +32,9 @@ class Table(nn.Module):
     def forward(self, obs, reward, first, state):
         self.seen = obs, reward, first, *state
         return AgentOutput(self.logits, self.values), state
+
+    def introspect(self, obs, reward, first, state):
+        return []
 
 
 def rollout(obs_shape=(7,), state=(), seed=0):
@@ -74,9 +77,10 @@ def network(core="lstm", encoder="mlp", seed=0):
         core=core,
         precision="float32",
         lstm=LSTMConfig(hidden_size=8),
-        srwm=SRWMConfig(hidden_size=8, heads=2, feedforward_factor=2),
+        srwm=StackConfig(hidden_size=8, heads=2, feedforward_factor=2),
+        delta=StackConfig(hidden_size=8, heads=2, feedforward_factor=2),
     )
-    return make_agent(config, (36, 36, 3) if encoder != "mlp" else (7,), A)
+    return make_agent(config, (36, 36, 3) if encoder != "mlp" else (7,), A, T)
 
 
 def batch_for(agent, seed=0):

@@ -1,0 +1,122 @@
+"""The frame that the paper's cores share: memory and feed-forward sub-layers in turn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from agents.cores.base import Core, FastWeights, State
+
+
+class Memory(nn.Module, ABC):
+    """A memory sub-layer: heads side by side, an output projection without bias, a residual."""
+
+    def __init__(self, hidden_size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_size = hidden_size // heads
+        self.project = nn.Linear(hidden_size, hidden_size, bias=False)
+
+    def forward(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
+        """Map h [T, B, hidden] to the same shape, and the carried state to the next."""
+        y, state = self.remember(h, first, state)
+        return h + self.project(y.flatten(-2)), state
+
+    @abstractmethod
+    def initial_state(self, batch: int) -> State:
+        """Return zeros, each [batch, ...], float32, on the layer's device."""
+
+    @abstractmethod
+    def remember(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return what the heads say to h [T, B, hidden], [T, B, H, D], and the next state."""
+
+    def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
+        """Tell what the fast weights do in `forward`; nothing if there are none."""
+        return []
+
+    def split(self, h: Tensor) -> Tensor:
+        """Deal [..., hidden] out to the heads, [..., H, D]."""
+        return h.unflatten(-1, (self.heads, self.head_size))
+
+
+class FeedForwardBlock(nn.Module):
+    """The transformer's feed-forward sub-layer, normalised before, with a residual."""
+
+    def __init__(self, hidden_size: int, factor: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.LayerNorm(hidden_size),
+            nn.Linear(hidden_size, factor * hidden_size),
+            nn.ReLU(),
+            nn.Linear(factor * hidden_size, hidden_size),
+        )
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map h [..., hidden] to the same shape."""
+        return h + self.block(h)
+
+
+class Stack(Core):
+    """The network of Irie et al. 2022 (RL): an input projection, then pairs of sub-layers.
+
+    The state is that of the first layer's memory, then the second's, and so on.
+
+    Args:
+        input_size: F.
+        hidden_size: of all layers, and the output's.
+        layers: pairs of a memory and a feed-forward sub-layer.
+        heads: of a memory; they share `hidden_size` equally.
+        feedforward_factor: width of the feed-forward sub-layer, in units of `hidden_size`.
+        memory: from hidden size and heads to a memory.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        layers: int,
+        heads: int,
+        feedforward_factor: int,
+        memory: Callable[[int, int], Memory],
+    ) -> None:
+        super().__init__()
+        self.output_size = hidden_size
+        self.inputs = nn.Linear(input_size, hidden_size)
+        self.memories = nn.ModuleList(memory(hidden_size, heads) for _ in range(layers))
+        self.feedforwards = nn.ModuleList(
+            FeedForwardBlock(hidden_size, feedforward_factor) for _ in range(layers)
+        )
+
+    def initial_state(self, batch: int) -> State:
+        memories = cast("list[Memory]", list(self.memories))
+        return tuple(zeros for memory in memories for zeros in memory.initial_state(batch))
+
+    def forward(self, x: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
+        h = self.inputs(x)
+        after: State = ()
+        for memory, feedforward, carried in self._layers(state):
+            h, kept = memory(h, first, carried)
+            h = feedforward(h)
+            after += kept
+        return h, after
+
+    @torch.no_grad()
+    def introspect(self, x: Tensor, first: Tensor, state: State) -> list[FastWeights]:
+        h = self.inputs(x)
+        told = []
+        for memory, feedforward, carried in self._layers(state):
+            told += memory.introspect(h, first, carried)
+            h, _ = memory(h, first, carried)
+            h = feedforward(h)
+        return told
+
+    def _layers(self, state: State) -> Iterator[tuple[Memory, nn.Module, State]]:
+        """Yield each layer's sub-layers with its part of the state."""
+        size = len(state) // len(self.memories)
+        pairs = zip(self.memories, self.feedforwards, strict=True)
+        for i, (memory, feedforward) in enumerate(pairs):
+            yield cast("Memory", memory), feedforward, state[i * size : (i + 1) * size]

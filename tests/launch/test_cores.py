@@ -1,0 +1,49 @@
+"""Every core through a run's whole life: trained, interrupted and resumed, evaluated."""
+
+import json
+
+import pytest
+import torch
+
+from agents.cores import CORES
+from tests.launch.runs import (
+    TMAZE,
+    assert_resumes_as_uninterrupted,
+    changed,
+    main,
+    plain_values,
+    rows,
+    tensors,
+    train,
+)
+
+SETTINGS = {
+    **{core: {"agent__core": core} for core in CORES},
+    "srwm, detached at each step": {"agent__core": "srwm", "agent__bptt": 1},
+}
+
+
+def scores(run, file):
+    assert main("eval", str(run), "--episodes", "5", "--json", str(file)) == 0
+    return json.loads(file.read_text())["scores"]
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_a_core_is_trained_resumed_and_evaluated(settings, tmp_path):
+    run = train(tmp_path, changed(TMAZE, **settings), "run")
+    assert [rows(run)[-1][name] for name in ("frames", "learner/skipped")] == [400, 0]
+    # Each of its parameters has learnt.
+    before, after = (
+        {k: v for k, v in tensors(run, frames).items() if k.startswith("/learner/agent/")}
+        for frames in (100, 400)
+    )
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+    assert before
+
+    assert plain_values(run, 100)["turn"] == 1  # the second worker is next
+    resumed = assert_resumes_as_uninterrupted(run, tmp_path / "resumed", middle=100, last=400)
+
+    (score,) = scores(run, tmp_path / "run.json")
+    assert score["episodes"] == 5
+    assert abs(score["mean"]) <= 1
+    assert scores(resumed, tmp_path / "resumed.json") == [score]
