@@ -85,6 +85,7 @@ def invalid_value_in_the_runs_config(folder, trained):
 # What is there before, what is typed, and what the line has to say.
 TRAIN = ["train", "c.yaml"]
 RESUME = ["train", "--resume", "run"]
+(TMAZE_ID,) = TMAZE["envs"]["tasks"]
 CASES = {
     # keys and values of a configuration
     "unknown key": (small_config, [*TRAIN, "frames=3"], ["frames", "no such key"]),
@@ -154,7 +155,7 @@ CASES = {
     "unknown core": (
         small_config,
         [*TRAIN, "agent.core=gru"],
-        ["agent.core", "'gru'", "feedforward, lstm, srwm"],
+        ["agent.core", "'gru'", "feedforward, lstm, delta, fake_srwm, srwm"],
     ),
     "unknown encoder": (
         small_config,
@@ -317,6 +318,38 @@ CASES = {
         ["eval", "run", "--episodes", "1", "--json", "none/a.json"],
         ["none/a.json"],
     ),
+    # trace
+    "trace of nothing": (
+        small_config,
+        ["trace", "run", "--task", "x", "--out", "a"],
+        ["run", "not a run folder"],
+    ),
+    "trace without a checkpoint": (
+        no_checkpoints,
+        ["trace", "run", "--task", TMAZE_ID, "--out", "a"],
+        ["no checkpoint"],
+    ),
+    "trace of a task that the run does not train on": (
+        run_folder,
+        ["trace", "run", "--task", "tests.worlds:Tmaze-v0", "--out", "a"],
+        ["'tests.worlds:Tmaze-v0'", f"'{TMAZE_ID}'"],
+    ),
+    "trace on an unknown split": (
+        run_folder,
+        ["trace", "run", "--task", TMAZE_ID, "--split", "tset", "--out", "a"],
+        ["'tset'", "train, validation, test1"],
+    ),
+    "trace into no folder": (
+        run_folder,
+        ["trace", "run", "--task", TMAZE_ID, "--out", "none/a.png"],
+        ["--out none/a.png", "none is not a folder"],
+    ),
+    "trace onto a folder": (
+        run_folder,
+        ["trace", "run", "--task", TMAZE_ID, "--out", "run"],
+        ["--out", "'run' is a directory"],
+    ),
+    "trace without a task": (run_folder, ["trace", "run", "--out", "a"], ["--task"]),
     # benchmark
     "benchmark of nothing": (small_config, ["bench", "e2e", "nope"], ["'nope'"]),
     "benchmark of no time": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from agents import Agent, sample
 from envs import env_spec, make_env
+from launch.bench.machine import machine
 from launch.build import build_agent, build_learner, cpu_count
 from launch.config import RunConfig
 from launch.placement import make_flow
@@ -59,12 +59,7 @@ class EndToEnd:
             **asdict(self),
             "bound": self.bound,
             "ratio": self.ratio,
-            "date": time.strftime("%Y-%m-%d"),
-            "cpu": _cpu_name(),
-            "cores": cpu_count(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
+            **machine(),
             "config": config.model_dump(mode="json"),
         }
 
@@ -79,7 +74,7 @@ def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -
     """
     # First, because the parts alone leave their memory behind in this process.
     step(f"the whole, mode {config.launch.mode}")
-    total, memory = _whole(config, seconds)
+    total, memory = whole(config, seconds)
     torch.set_num_threads(cpu_count())
     step("environments alone")
     environments = _rate(_environments(config), seconds / 6)
@@ -178,8 +173,8 @@ def _learning(config: RunConfig, learner: Learner) -> Callable[[], int]:
     return work
 
 
-def _whole(config: RunConfig, seconds: float) -> tuple[float, float]:
-    """Return frames per second and the highest memory in GB."""
+def whole(config: RunConfig, seconds: float) -> tuple[float, float]:
+    """Run for `seconds` after a warm-up; return frames per second and the highest memory in GB."""
     endless = config.model_copy(update={"total_frames": 2**62})
     memory = 0.0
     with closing(make_flow(endless)) as flow:
@@ -211,9 +206,3 @@ def _random_obs(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     if np.dtype(dtype) == np.uint8:
         return rng.integers(256, size=shape, dtype=np.uint8)
     return rng.standard_normal(shape).astype(dtype)
-
-
-def _cpu_name() -> str:
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -1,0 +1,1 @@
+"""For nodes without internet: `bundle` packs every wheel, `install` unpacks them there."""
