@@ -79,11 +79,13 @@ def train(
     ):
         saved_at = metrics.frames
         row_at = metrics.frames
-        while metrics.frames < config.total_frames and not stopped:
+        done = False
+        while not done:
             try:
                 metrics.add(flow.update())
             except TrainingDivergedError as error:
                 raise RunError(f"{error}; the checkpoints of {run.path} stay as they are") from None
+            # Asked once: a signal during what follows must not end the loop before it has saved.
             done = metrics.frames >= config.total_frames or bool(stopped)
             save = done or metrics.frames - saved_at >= config.checkpoint.every_frames
             # A checkpoint closes the row, so that a resumed run's rows are those it would have had.

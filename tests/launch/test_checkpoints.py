@@ -2,11 +2,13 @@
 
 import itertools
 import logging
+import signal
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from launch.config import parse_config, read_yaml
+from launch.dashboard import Dashboard
 from learners import Learner
 from learners import checkpoint as store
 from tests.launch.runs import (
@@ -47,6 +49,21 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(run, trained_
     # What was damaged has been made again.
     assert store.load(checkpoint(run, 400))["learner"]["frames"] == 400
     assert without_clock(rows(run)) == without_clock(rows(trained_tmaze))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_row_is_written_ends_in_a_checkpoint(number, tmp_path, monkeypatch):
+    write = Dashboard.write
+
+    def interrupted(dashboard, row):
+        write(dashboard, row)
+        if row["frames"] == 140:  # a row that no checkpoint was to follow
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Dashboard, "write", interrupted)
+    config = write_config(tmp_path / "c.yaml", {**TMAZE, "run_dir": "run"})
+    assert main("train", str(config)) == 0
+    assert checkpoints(tmp_path / "run")[-1] == rows(tmp_path / "run")[-1]["frames"] == 160
 
 
 def test_a_half_written_checkpoint_is_no_checkpoint(run):
