@@ -34,7 +34,7 @@ class Batcher(Generic[T]):
 
     @property
     def ready(self) -> bool:
-        """Whether `take` may be called."""
+        """Whether a batch is there."""
         return self.waiting >= self.batch_size
 
     def add(self, rollout: T, num_envs: int) -> None:
@@ -42,9 +42,9 @@ class Batcher(Generic[T]):
         self._queue.append(Piece(rollout, 0, num_envs))
         self.waiting += num_envs
 
-    def take(self) -> list[Piece[T]]:
-        """Remove and return the oldest pieces that make up one batch."""
-        pieces, missing = [], self.batch_size
+    def take(self, unrolls: int) -> list[Piece[T]]:
+        """Remove and return the oldest pieces that make up so many unrolls, at most those there."""
+        pieces, missing = [], unrolls
         while missing:
             rollout, start, stop = self._queue.popleft()
             cut = min(stop, start + missing)
@@ -52,7 +52,7 @@ class Batcher(Generic[T]):
             if cut < stop:
                 self._queue.appendleft(Piece(rollout, cut, stop))
             missing -= cut - start
-        self.waiting -= self.batch_size
+        self.waiting -= unrolls
         return pieces
 
     def pieces(self) -> list[Piece[T]]:

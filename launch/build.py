@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import torch
+from torch.distributed import ProcessGroup
 
 from agents import Agent, make_agent
 from envs import env_spec, make_env
@@ -31,10 +32,11 @@ def build_agent(config: RunConfig, device: str = "cpu") -> Agent:
     )
 
 
-def build_learner(config: RunConfig) -> Learner:
-    """Build the learner on a GPU if there is one."""
+def build_learner(config: RunConfig, group: ProcessGroup | None = None) -> Learner:
+    """Build the learner, or one of a group, on a GPU if there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Learner(build_agent(config, device), config.learner, config.total_frames, device)
+    agent = build_agent(config, device)
+    return Learner(agent, config.learner, config.total_frames, device, group)
 
 
 def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:

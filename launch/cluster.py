@@ -10,16 +10,24 @@ from typing import Any, NamedTuple
 
 import ray
 import torch
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from envs import env_spec
-from launch.batcher import Batcher
+from launch.batcher import Batcher, Piece
 from launch.build import build_learner, build_worker, cpu_count
 from launch.config import RunConfig
 from launch.errors import RunError, UserError
 from launch.flow import UpdateReport
 from launch.worker import RolloutInfo
-from learners import Rollout, Weights, join
+from learners import (
+    Learner,
+    Rollout,
+    TrainingDivergedError,
+    Weights,
+    join,
+    join_group,
+    open_store,
+)
 
 log = logging.getLogger(__name__)
 
@@ -71,24 +79,48 @@ class WorkerActor:
 
 
 class LearnerActor:
-    """The learner in its own process."""
+    """A learner in its own process; several of them share every batch."""
 
-    def __init__(self, config: dict[str, Any], saved: dict[str, Any] | None) -> None:
-        run = RunConfig.model_validate(config)
-        torch.set_num_threads(run.launch.learner_threads or cpu_count())
-        self.learner = build_learner(run)
+    learner: Learner
+
+    def __init__(self, config: dict[str, Any], rank: int) -> None:
+        self.run = RunConfig.model_validate(config)
+        self.rank = rank
+        # On a cluster each may have a machine to itself; here they share what there is.
+        shared = cpu_count() if self.run.launch.address else cpu_count() // self._size
+        torch.set_num_threads(self.run.launch.learner_threads or max(1, shared))
+        self.store: Any = None
+
+    @property
+    def _size(self) -> int:
+        return self.run.learner.devices
+
+    def meeting_place(self) -> tuple[str, int]:
+        """Return the host and the port at which the other learners find this one."""
+        host = ray.util.get_node_ip_address()
+        self.store = open_store(host)
+        return host, self.store.port
+
+    def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
+        """Meet the others, if there are any, and begin, from what an earlier learner saved."""
+        group = join_group(self.rank, self._size, *place, self.store) if place else None
+        self.learner = build_learner(self.run, group)
         if saved:
             self.learner.load(saved)
 
     @ray.method(num_returns=2)
     def update(
         self, cuts: list[tuple[int, int]], *rollouts: Rollout
-    ) -> tuple[UpdateReport, Weights]:
-        """Learn from the environments [start, stop) of each rollout."""
+    ) -> tuple[UpdateReport, Weights | None]:
+        """Learn from the environments [start, stop) of each rollout.
+
+        The weights are the same in every learner, and returned by the first.
+        """
         pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
         metrics = self.learner.update(join(pieces))
         learner = self.learner
-        return UpdateReport(learner.frames, learner.version, metrics, [], 0.0), learner.weights()
+        report = UpdateReport(learner.frames, learner.version, metrics, [], 0.0)
+        return report, None if self.rank else learner.weights()
 
     def weights(self) -> Weights:
         """Return the current parameters."""
@@ -107,10 +139,11 @@ class Order(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A learner update that has been asked for."""
+    """An update that the learners have been asked for."""
 
-    report: ray.ObjectRef
+    report: ray.ObjectRef  # the first learner's
     weights: ray.ObjectRef
+    pending: list[ray.ObjectRef]  # the reports of those learners that are not done
 
 
 class RayFlow:
@@ -123,11 +156,8 @@ class RayFlow:
         self._tree = config.model_dump(mode="json")
         frames = saved["learner"]["frames"] if saved else 0
         self._lives = frames
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        self.learner = self._actor(LearnerActor, gpus).remote(
-            self._tree, saved["learner"] if saved else None
-        )
-        self.weights = self.learner.weights.remote()
+        self.learners = self._start_learners(saved["learner"] if saved else None)
+        self.weights = self.learners[0].weights.remote()
         self.workers = [self._start_worker(i) for i in range(config.launch.workers)]
         self._deaths = [0] * config.launch.workers
         self._idle = deque(range(config.launch.workers))
@@ -140,16 +170,17 @@ class RayFlow:
         """Keep workers and learner busy until the oldest update in flight is done."""
         while True:
             self._dispatch()
-            pending = [*self._orders, *(update.report for update in list(self._updates)[:1])]
-            (done,), _ = ray.wait(pending, num_returns=1)
+            pending = self._updates[0].pending if self._updates else []
+            (done,), _ = ray.wait([*self._orders, *pending], num_returns=1)
             if done in self._orders:
                 self._collect(done)
                 continue
+            self._check(done)
+            pending.remove(done)
+            if pending:
+                continue
             update = self._updates.popleft()
-            try:
-                report: UpdateReport = ray.get(update.report)
-            except RayActorError as error:
-                raise RunError(f"the learner died: {str(error).splitlines()[0]}") from error
+            report: UpdateReport = ray.get(update.report)
             # Only now: a worker that is given weights that are not there yet would wait for them.
             self.weights = update.weights
             arrived, self._arrived = self._arrived, []
@@ -157,11 +188,11 @@ class RayFlow:
 
     def save(self) -> dict[str, Any]:
         """Return the learner's state; the workers begin new episodes when a run is resumed."""
-        return {"learner": ray.get(self.learner.state.remote())}
+        return {"learner": ray.get(self.learners[0].state.remote())}
 
     def close(self) -> None:
         """Stop the actors, and the cluster if it was started here."""
-        for actor in (*self.workers, self.learner):
+        for actor in (*self.workers, *self.learners):
             ray.kill(actor)
         ray.shutdown()
 
@@ -186,7 +217,7 @@ class RayFlow:
                 environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), inherited]))
                 ray.init(
                     # Ray's count is of permits, not of cores: every actor must find one.
-                    num_cpus=max(cpu_count(), launch.workers + 1),
+                    num_cpus=max(cpu_count(), launch.workers + self.config.learner.devices),
                     include_dashboard=False,
                     object_store_memory=self._object_store_bytes(),
                     logging_level=logging.WARNING,
@@ -195,8 +226,9 @@ class RayFlow:
         except ConnectionError as error:
             raise _no_cluster(launch.address, error) from None
         cpus = ray.cluster_resources().get("CPU", 0)
-        if cpus < launch.workers + 1:
-            log.warning("%d CPUs for %d workers and a learner: the rest wait", cpus, launch.workers)
+        actors = launch.workers + self.config.learner.devices
+        if cpus < actors:
+            log.warning("%d CPUs for %d workers and learners: the rest wait", cpus, actors)
 
     def _object_store_bytes(self) -> int:
         """Return room for every rollout in flight, twice: what is bounded needs no more."""
@@ -206,6 +238,21 @@ class RayFlow:
         ) * learner.batch_size + 2 * launch.workers * launch.envs_per_worker
         frame = env_spec(self.config.envs).observation_bytes
         return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
+
+    def _start_learners(self, saved: dict[str, Any] | None) -> list[Any]:
+        devices = self.config.learner.devices
+        gpus = int(ray.cluster_resources().get("GPU", 0))
+        if 0 < gpus < devices:
+            raise RunError(
+                f"learner.devices: {devices} learners need a GPU each, and here are {gpus}"
+            )
+        actor = self._actor(LearnerActor, gpus=min(gpus, 1))
+        learners = [actor.remote(self._tree, rank) for rank in range(devices)]
+        place = learners[0].meeting_place.remote() if devices > 1 else None
+        shared = ray.put(saved)
+        for learner in learners:
+            learner.start.remote(place, shared)
+        return learners
 
     def _start_worker(self, index: int) -> Any:
         self._lives += 1
@@ -220,10 +267,10 @@ class RayFlow:
         """Give work to whoever may have some."""
         launch, learner = self.config.launch, self.config.learner
         while self.batcher.ready and len(self._updates) < UPDATES_IN_FLIGHT and self._unlearnt > 0:
-            pieces = self.batcher.take()
-            cuts = [(p.start, p.stop) for p in pieces]
-            refs = self.learner.update.remote(cuts, *(p.rollout for p in pieces))
-            self._updates.append(Update(*refs))
+            share = learner.batch_size // learner.devices
+            refs = [self._ask(each, self.batcher.take(share)) for each in self.learners]
+            report, weights = refs[0]
+            self._updates.append(Update(report, weights, pending=[each for each, _ in refs]))
             self._unlearnt -= learner.unroll_length * learner.batch_size
         # In flight is then at most this and one rollout of each worker.
         limit = launch.queue_batches * learner.batch_size
@@ -231,6 +278,25 @@ class RayFlow:
             index = self._idle.popleft()
             rollout, info = self.workers[index].rollout.remote(self.weights)
             self._orders[info] = Order(index, rollout)
+
+    @staticmethod
+    def _ask(learner: Any, pieces: list[Piece[ray.ObjectRef]]) -> list[ray.ObjectRef]:
+        cuts = [(piece.start, piece.stop) for piece in pieces]
+        refs: list[ray.ObjectRef] = learner.update.remote(cuts, *(p.rollout for p in pieces))
+        return refs
+
+    def _check(self, done: ray.ObjectRef) -> None:
+        """Raise what a learner's report is, if it is no report."""
+        try:
+            ray.get(done)
+        except RayActorError as error:
+            raise RunError(f"the learner died: {str(error).splitlines()[0]}") from error
+        except RayTaskError as error:
+            # A learner that dies leaves the others in the middle of a sum, which then fails.
+            if self.config.learner.devices == 1 or isinstance(error, TrainingDivergedError):
+                raise
+            reason = str(error.cause).splitlines()[0]
+            raise RunError(f"the learners lost each other: {reason}") from error
 
     def _collect(self, done: ray.ObjectRef) -> None:
         """Queue a finished rollout; start its worker anew if it died."""

@@ -67,6 +67,15 @@ class RunConfig(BaseModel):
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     @model_validator(mode="after")
+    def _one_process_has_one_learner(self) -> RunConfig:
+        if self.launch.mode == "local" and self.learner.devices > 1:
+            raise ValueError(
+                f"learner.devices {self.learner.devices} needs launch.mode ray: "
+                "in mode local there is one process and one learner"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tasks_are_balanced(self) -> RunConfig:
         envs, tasks = self.launch.workers * self.launch.envs_per_worker, len(self.envs.tasks)
         if envs % tasks:

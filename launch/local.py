@@ -38,7 +38,7 @@ class LocalFlow:
             self.turn = (self.turn + 1) % len(self.workers)
             self.batcher.add(rollout, info.num_envs)
             infos.append(info)
-        pieces = self.batcher.take()
+        pieces = self.batcher.take(self.batcher.batch_size)
         metrics = self.learner.update(join([p.rollout.columns(p.start, p.stop) for p in pieces]))
         learner = self.learner
         return UpdateReport(learner.frames, learner.version, metrics, infos, self.batcher.depth)

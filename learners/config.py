@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -21,6 +21,9 @@ class LearnerConfig(BaseModel):
     """Steps T of a rollout."""
     batch_size: Count = 32
     """Unrolls B of an update."""
+    devices: Count = 1
+    """Learners that share every batch equally, each with a GPU of its own if the cluster has any
+    (mode `ray`)."""
 
     discount: Fraction = 0.99
     reward_clip: Positive = 1.0
@@ -38,3 +41,11 @@ class LearnerConfig(BaseModel):
     max_grad_norm: Positive = 40.0
     max_skipped: Count = 10
     """Stop after this many batches in a row with a non-finite loss or gradient."""
+
+    @model_validator(mode="after")
+    def _devices_divide(self) -> LearnerConfig:
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not a multiple of devices {self.devices}"
+            )
+        return self

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from agents import Agent
 from learners.config import LearnerConfig
@@ -35,12 +38,26 @@ class TrainingDivergedError(RuntimeError):
 
 
 class Learner:
-    """The agent, its optimiser and the counters that belong to them."""
+    """The agent, its optimiser and the counters that belong to them.
+
+    Learners of one `group` hold the same agent, and each is given its share of every batch; the
+    shares are equally large. All take the step that one would take from the whole batch, and report
+    what one would.
+    """
 
     def __init__(
-        self, agent: Agent, config: LearnerConfig, total_frames: int, device: str = "cpu"
+        self,
+        agent: Agent,
+        config: LearnerConfig,
+        total_frames: int,
+        device: str = "cpu",
+        group: dist.ProcessGroup | None = None,
     ) -> None:
         self.agent = agent.to(device)
+        self.group = group
+        self.size = group.size() if group else 1
+        # Sums gradients while the backward pass still runs; what it wraps is the agent itself.
+        self.model = DistributedDataParallel(self.agent, process_group=group) if group else agent
         self.device = torch.device(device)
         self.config = config
         self.total_frames = total_frames
@@ -69,15 +86,18 @@ class Learner:
         learning_rate = self._learning_rate()
         # By the count of updates, so that a resumed run looks when an uninterrupted one does.
         memory = self._memory(batch) if self.version % INTROSPECT_EVERY == 0 else {}
-        loss, metrics = self._loss(batch)
+        loss, parts = self._loss(batch)
         self.optimiser.zero_grad()
-        loss.backward()
+        (loss * self.size).backward()  # a group averages gradients, and losses are sums
         grad_norm = torch.nn.utils.clip_grad_norm_(
             self.agent.parameters(), self.config.max_grad_norm
         )
-        lag = self.version - float(batch.version.mean())
-        self.frames += steps * envs
-        if bool(torch.isfinite(loss) & torch.isfinite(grad_norm)):
+        lag = torch.tensor(self.version - batch.version.mean(), device=self.device)
+        metrics = self._of_group({**parts, "policy/lag": lag})
+        metrics["learner/grad_norm"] = float(grad_norm)
+        self.frames += steps * envs * self.size
+        # The same in each learner of a group, so that all do the same.
+        if math.isfinite(metrics["loss/total"]) and math.isfinite(metrics["learner/grad_norm"]):
             for group in self.optimiser.param_groups:
                 group["lr"] = learning_rate
             self.optimiser.step()
@@ -85,11 +105,9 @@ class Learner:
             self._skipped_in_a_row = 0
         else:
             self._skip()
-        return {name: float(value) for name, value in metrics.items()} | {
-            "learner/grad_norm": float(grad_norm),
+        return metrics | {
             "learner/learning_rate": learning_rate,
             "learner/skipped": self.skipped,
-            "policy/lag": lag,
             "time/update": time.perf_counter() - started,
             **memory,
         }
@@ -139,7 +157,7 @@ class Learner:
         config = self.config
         obs, reward, first, action, behaviour_logits = (self._to_device(x) for x in batch[:5])
         state = tuple(self._to_device(x) for x in batch.state)
-        output, _ = self.agent(obs, reward, first, state)
+        output, _ = self.model(obs, reward, first, state)
 
         log_probs = output.logits[:-1].log_softmax(-1)
         behaviour = behaviour_logits.log_softmax(-1)
@@ -172,6 +190,16 @@ class Learner:
             "policy/entropy": bonus.detach() / steps,
             "policy/clipped_rhos": (log_rhos.exp() > config.clip_rho).float().mean(),
             "policy/value": values.detach().mean(),
+        }
+
+    def _of_group(self, metrics: dict[str, Tensor]) -> dict[str, float]:
+        """Return sums (`loss/*`) over the whole batch, and means of all else."""
+        values = torch.stack([value.double() for value in metrics.values()])
+        if self.group:
+            dist.all_reduce(values, group=self.group)
+        return {
+            name: value if name.startswith("loss/") else value / self.size
+            for name, value in zip(metrics, values.tolist(), strict=True)
         }
 
     def _memory(self, batch: Rollout) -> dict[str, float]:

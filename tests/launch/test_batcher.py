@@ -22,7 +22,7 @@ def test_batches_are_the_oldest_unrolls_in_order(batch_size, num_envs, mixed):
         # At times the queue is emptied, at times it grows.
         while batcher.ready and rng.random() < 0.7:
             taken, waiting = waiting[:batch_size], waiting[batch_size:]
-            pieces = batcher.take()
+            pieces = batcher.take(batch_size)
             assert unrolls(pieces) == taken
             assert_whole(pieces)
         assert unrolls(batcher.pieces()) == waiting
@@ -35,11 +35,20 @@ def test_a_large_rollout_makes_several_batches_and_the_rest_waits():
     batcher: Batcher[str] = Batcher(3)
     batcher.add("a", 7)
     batcher.add("b", 2)
-    assert batcher.take() == [Piece("a", 0, 3)]
-    assert batcher.take() == [Piece("a", 3, 6)]
-    assert batcher.take() == [Piece("a", 6, 7), Piece("b", 0, 2)]
+    assert batcher.take(3) == [Piece("a", 0, 3)]
+    assert batcher.take(3) == [Piece("a", 3, 6)]
+    assert batcher.take(3) == [Piece("a", 6, 7), Piece("b", 0, 2)]
     assert batcher.pieces() == []
     assert not batcher.ready
+
+
+def test_a_batch_may_be_taken_in_shares():
+    batcher: Batcher[str] = Batcher(6)
+    batcher.add("a", 4)
+    batcher.add("b", 4)
+    assert batcher.take(3) == [Piece("a", 0, 3)]
+    assert batcher.take(3) == [Piece("a", 3, 4), Piece("b", 0, 2)]
+    assert batcher.pieces() == [Piece("b", 2, 4)]
 
 
 def unrolls(pieces):

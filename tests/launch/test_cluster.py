@@ -37,7 +37,7 @@ def flow_of(workers, waiting, **changes):
     flow.batcher = Batcher(8)
     for number in range(waiting // 4):
         flow.batcher.add(f"rollout{number}", 4)
-    flow.learner = Actor(numbers)
+    flow.learners = [Actor(numbers) for _ in range(flow.config.learner.devices)]
     flow.weights = "weights of a finished update"
     flow.workers = [Actor(numbers) for _ in range(workers)]
     flow._idle = deque(range(workers))
@@ -65,7 +65,20 @@ def test_workers_pause_while_enough_waits():
 def test_the_last_update_is_asked_for_even_if_it_goes_beyond_the_frames():
     flow = flow_of(workers=2, waiting=16, total_frames=41)  # updates are of 40 frames
     flow._dispatch()
-    assert [method for method, _ in flow.learner.asked] == ["update", "update"]
+    assert [method for method, _ in flow.learners[0].asked] == ["update", "update"]
     flow = flow_of(workers=2, waiting=16, total_frames=40)
     flow._dispatch()
-    assert [method for method, _ in flow.learner.asked] == ["update"]
+    assert [method for method, _ in flow.learners[0].asked] == ["update"]
+
+
+def test_learners_share_a_batch():
+    tree = {"launch__mode": "ray", "learner__devices": 2}
+    flow = flow_of(workers=1, waiting=12, **tree)  # a batch of 8, and 4 more
+    flow._dispatch()
+    first, second = flow.learners
+    assert first.asked == [("update", ([(0, 4)], "rollout0"))]
+    assert second.asked == [("update", ([(0, 4)], "rollout1"))]
+    (update,) = flow._updates
+    assert len(update.pending) == 2
+    assert update.report == update.pending[0]
+    assert flow.batcher.waiting == 4

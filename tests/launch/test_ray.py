@@ -74,9 +74,15 @@ class Driver:
         marked = {p for p in psutil.process_iter() if _mark_of(p) == self.mark}
         return {p for p in self.family | marked if p.pid != self.process.pid and _lives(p)}
 
-    def workers(self):
+    def actors(self, part):
         self.look()
-        return [p for p in self.family if _lives(p) and "WorkerActor" in " ".join(p.cmdline())]
+        return [p for p in self.family if _lives(p) and part in _title_of(p)]
+
+    def workers(self):
+        return self.actors("WorkerActor")
+
+    def learners(self):
+        return self.actors("LearnerActor")
 
     def frames(self):
         """Return the frames of the last row, 0 before the first."""
@@ -133,6 +139,13 @@ def _name_of(process):
     try:
         return process.name()
     except psutil.NoSuchProcess:
+        return ""
+
+
+def _title_of(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
         return ""
 
 
@@ -260,6 +273,36 @@ def test_two_games_train_in_ray(start, tmp_path):
     assert driver.ends() == 0, driver.text()
     assert driver.leaves_nothing()
     assert rows(driver.run)[-1]["frames"] == 400
+
+
+def test_two_learners_train_save_and_resume(start, tmp_path):
+    tree = changed(RAY, total_frames=1000, learner__devices=2)
+    driver = start("train", str(write_config(tmp_path / "c.yaml", tree)))
+    driver.wait_until(lambda: len(driver.learners()) == 2)
+    assert driver.ends() == 0, driver.text()
+    assert driver.leaves_nothing()
+    assert rows(driver.run)[-1]["frames"] == 1000
+    assert rows(driver.run)[-1]["updates"] == 50
+    again = start("train", "--resume", "run", "total_frames=1500")
+    assert again.ends() == 0, again.text()
+    assert again.leaves_nothing()
+    assert rows(driver.run)[-1]["frames"] == 1500
+    # One learner goes on with what two have learnt.
+    overrides = ["learner.devices=1", "launch.mode=local", "total_frames=1600"]
+    assert main("train", "--resume", str(driver.run), *overrides) == 0
+    assert rows(driver.run)[-1]["updates"] == 80
+
+
+def test_a_dead_learner_ends_the_run_of_two_in_one_line(start, tmp_path):
+    tree = changed(RAY, total_frames=ENDLESS, learner__devices=2)
+    driver = start("train", str(write_config(tmp_path / "c.yaml", tree)))
+    driver.wait_until(lambda: driver.frames() >= 1000)
+    assert len(driver.learners()) == 2
+    max(driver.learners(), key=lambda process: process.create_time()).kill()
+    assert driver.ends(STOP) == 1, driver.text()
+    assert driver.leaves_nothing()
+    assert "Traceback" not in driver.text()
+    assert "learner" in driver.text().splitlines()[-1]
 
 
 def test_workers_pause_while_the_learner_is_behind(start, tmp_path):

@@ -8,7 +8,8 @@ from learners import LearnerConfig
 
 def test_defaults_are_the_papers():
     config = LearnerConfig().model_dump()
-    config.pop("max_skipped")  # the project's own
+    for own in ("max_skipped", "devices"):
+        config.pop(own)
     assert config == {
         "unroll_length": 50,
         "batch_size": 32,
@@ -42,6 +43,7 @@ def test_defaults_are_the_papers():
         ("rmsprop_alpha", 2.0),
         ("max_grad_norm", 0.0),
         ("max_skipped", 0),
+        ("devices", 0),
         ("lr", 6e-4),
     ],
 )
@@ -50,3 +52,8 @@ def test_what_is_wrong_is_named(key, value):
         LearnerConfig.model_validate({key: value})
     (error,) = caught.value.errors()
     assert error["loc"] == (key,)
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused():
+    with pytest.raises(ValidationError, match="32 is not a multiple of devices 3"):
+        LearnerConfig(devices=3)

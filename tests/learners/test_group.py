@@ -1,0 +1,117 @@
+"""Two learners with half of each batch, against one with the whole: real processes, gloo."""
+
+import functools
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+
+from learners import Learner, LearnerConfig, join_group, open_store
+from tests.learners.test_learner import T, batch_for, network, poison
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+BATCHES, SIZE = 4, 2
+
+
+def whole(core, seed):
+    """Return a batch of six environments; in the second one, the last of them is not finite."""
+    agent = network(core)
+    batches = [batch_for(agent, seed=2 * seed), batch_for(agent, seed=2 * seed + 1)]
+    if seed == 1:
+        batches[1] = poison(batches[1], "reward")
+    joined = {
+        name: np.concatenate([getattr(batch, name) for batch in batches], axis=1)
+        for name in ("obs", "reward", "first", "action", "logits")
+    }
+    return batches[0]._replace(
+        **joined,
+        version=np.arange(6),
+        state=tuple(
+            np.concatenate(parts) for parts in zip(*(b.state for b in batches), strict=True)
+        ),
+    )
+
+
+def learn(core, group=None, rank=0):
+    """Return gradients, metrics and parameters after each of the updates."""
+    torch.set_num_threads(1)
+    learner = Learner(
+        network(core), LearnerConfig(learning_rate=0.01, devices=SIZE), 10**6, group=group
+    )
+    envs = 6 // SIZE if group else 6
+    after = []
+    for seed in range(BATCHES):
+        metrics = learner.update(whole(core, seed).columns(rank * envs, (rank + 1) * envs))
+        parameters = dict(learner.agent.named_parameters())
+        after.append(
+            (
+                {name: p.grad.numpy().copy() for name, p in parameters.items()},
+                {name: p.detach().numpy().copy() for name, p in parameters.items()},
+                {name: x for name, x in metrics.items() if not name.startswith(("time", "memory"))},
+                (learner.frames, learner.version, learner.skipped),
+            )
+        )
+    return after
+
+
+def one_of_two(core, rank, place, results):
+    store = None
+    if rank == 0:
+        store = open_store("127.0.0.1")
+        for _ in range(SIZE - 1):
+            place.put(store.port)
+    group = join_group(rank, SIZE, "127.0.0.1", store.port if store else place.get(), store)
+    results.put((rank, learn(core, group, rank)))
+
+
+@functools.cache
+def both(core):
+    context = multiprocessing.get_context("spawn")
+    place, results = context.Queue(), context.Queue()
+    processes = [
+        context.Process(target=one_of_two, args=(core, rank, place, results), daemon=True)
+        for rank in range(SIZE)
+    ]
+    for process in processes:
+        process.start()
+    found = dict(results.get(timeout=100) for _ in processes)
+    for process in processes:
+        process.join(timeout=20)
+    return found[0], found[1], learn(core)
+
+
+def relative(ours, truth):
+    return np.sqrt(((ours - truth) ** 2).sum() / (truth**2).sum())
+
+
+@pytest.mark.parametrize("core", ["srwm", "lstm"])
+def test_two_learners_learn_what_one_does_from_the_whole_batch(core):
+    first, second, alone = both(core)
+    for update, (ours, theirs, truth) in enumerate(zip(first, second, alone, strict=True)):
+        assert ours[3] == theirs[3] == truth[3]
+        for name in truth[1]:
+            assert np.array_equal(ours[1][name], theirs[1][name]), "they drift apart"
+            assert relative(ours[1][name], truth[1][name]) < 1e-5
+            if update == 0:  # later ones are taken at parameters that differ in their last bits
+                assert relative(ours[0][name], truth[0][name]) < 1e-5, name
+
+
+@pytest.mark.parametrize("core", ["srwm", "lstm"])
+def test_each_reports_the_whole_batch(core):
+    for ours, theirs, truth in zip(*both(core), strict=True):
+        assert ours[2].keys() == truth[2].keys()
+        for name, value in truth[2].items():
+            assert ours[2][name] == pytest.approx(value, rel=1e-5, nan_ok=True), name
+            assert theirs[2][name] == pytest.approx(value, rel=1e-5, nan_ok=True), name
+
+
+def test_a_share_that_is_not_finite_is_skipped_by_all():
+    for results in both("srwm"):
+        assert [counters for *_, counters in results] == [
+            (T * 6, 1, 0),
+            (T * 12, 1, 1),
+            (T * 18, 2, 1),
+            (T * 24, 3, 1),
+        ]
