@@ -46,9 +46,17 @@ def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
     same levels with the same luck again.
     """
     seed = int(np.random.SeedSequence([config.seed, index, life]).generate_state(1)[0]) >> 1
-    envs = config.launch.envs_per_worker
-    env = make_env(config.envs, envs, seed=seed, offset=index * envs)
-    return RolloutWorker(env, build_agent(config), config.learner.unroll_length, seed)
+    begin, stop = (config.launch.envs_per_worker * i for i in (index, index + 1))
+    # Two halves take turns where environments step in threads beside this one.
+    middle = (begin + stop) // 2 if config.envs.threads else begin
+    groups = [
+        make_env(config.envs, until - since, seed=seed + number, offset=since)
+        for number, (since, until) in enumerate([(begin, middle), (middle, stop)])
+        if since < until
+    ]
+    device = "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
+    agent = build_agent(config, device)
+    return RolloutWorker(groups, agent, config.learner.unroll_length, seed)
 
 
 def cpu_count() -> int:

@@ -131,6 +131,13 @@ class LearnerActor:
         return self.learner.state()
 
 
+class Gpus(NamedTuple):
+    """What each actor reserves of a GPU, as Ray counts them."""
+
+    learner: float
+    worker: float
+
+
 class Order(NamedTuple):
     """A rollout that a worker has been asked for."""
 
@@ -156,6 +163,7 @@ class RayFlow:
         self._tree = config.model_dump(mode="json")
         frames = saved["learner"]["frames"] if saved else 0
         self._lives = frames
+        self._gpus = self._share_out_gpus()
         self.learners = self._start_learners(saved["learner"] if saved else None)
         self.weights = self.learners[0].weights.remote()
         self.workers = [self._start_worker(i) for i in range(config.launch.workers)]
@@ -239,14 +247,23 @@ class RayFlow:
         frame = env_spec(self.config.envs).observation_bytes
         return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
 
+    def _share_out_gpus(self) -> Gpus:
+        launch, learners = self.config.launch, self.config.learner.devices
+        here = ray.cluster_resources().get("GPU", 0)
+        if not here:
+            return Gpus(learner=0, worker=0)
+        wanted = learners * launch.learner_gpus + launch.workers * launch.worker_gpus
+        if wanted > here:
+            raise RunError(
+                f"{learners} learners x launch.learner_gpus {launch.learner_gpus:g} and "
+                f"{launch.workers} workers x launch.worker_gpus {launch.worker_gpus:g} are more "
+                f"than the {here:g} GPUs here"
+            )
+        return Gpus(launch.learner_gpus, launch.worker_gpus)
+
     def _start_learners(self, saved: dict[str, Any] | None) -> list[Any]:
         devices = self.config.learner.devices
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        if 0 < gpus < devices:
-            raise RunError(
-                f"learner.devices: {devices} learners need a GPU each, and here are {gpus}"
-            )
-        actor = self._actor(LearnerActor, gpus=min(gpus, 1))
+        actor = self._actor(LearnerActor, self._gpus.learner)
         learners = [actor.remote(self._tree, rank) for rank in range(devices)]
         place = learners[0].meeting_place.remote() if devices > 1 else None
         shared = ray.put(saved)
@@ -256,10 +273,11 @@ class RayFlow:
 
     def _start_worker(self, index: int) -> Any:
         self._lives += 1
-        return self._actor(WorkerActor).remote(self._tree, index, self._lives)
+        actor = self._actor(WorkerActor, self._gpus.worker)
+        return actor.remote(self._tree, index, self._lives)
 
     @staticmethod
-    def _actor(part: type, gpus: int = 0) -> Any:
+    def _actor(part: type, gpus: float) -> Any:
         # Any: what an actor can do is made by Ray when it runs.
         return ray.remote(part).options(num_cpus=1, num_gpus=gpus)
 

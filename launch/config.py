@@ -18,6 +18,7 @@ from learners import LearnerConfig
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class LaunchConfig(BaseModel):
@@ -33,6 +34,10 @@ class LaunchConfig(BaseModel):
     envs_per_worker: Count = 24
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
+    worker_gpus: Share = 0.0
+    """GPUs of each worker, as Ray counts them: 0.5 is half of one. With 0 it acts on the CPU."""
+    learner_gpus: Share = 1.0
+    """GPUs of each learner, in a cluster that has any."""
     worker_threads: Count | None = None
     """CPU threads of torch in each worker; by default its share of this machine's cores, and one on
     a cluster (`address`). In mode `local`, `learner_threads` is for all."""

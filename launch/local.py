@@ -62,7 +62,7 @@ class LocalFlow:
     def _restore(self, saved: dict[str, Any]) -> None:
         self.learner.load(saved["learner"])
         workers = saved.get("workers") or []
-        here = [worker.env.num_envs for worker in self.workers]
+        here = [worker.num_envs for worker in self.workers]
         if [len(tree["envs"]) for tree in workers] != here:
             log.warning("the workers' own states are not in the checkpoint: new episodes begin")
             return

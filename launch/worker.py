@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,15 +25,30 @@ class RolloutInfo(NamedTuple):
 
 
 class RolloutWorker:
-    """Steps N environments with the policy it was last given."""
+    """Steps N environments with the policy it was last given.
 
-    def __init__(self, env: VectorEnv, agent: Agent, unroll_length: int, seed: int) -> None:
-        self.env = env
+    Where environments step in threads of their own they come in several groups that take turns: the
+    policy acts for one group while the others step.
+
+    Args:
+        groups: the environments; together they are the N of a rollout, in this order.
+        agent: the policy, on the device where it acts.
+        unroll_length: T.
+        seed: of the drawing of actions.
+    """
+
+    def __init__(
+        self, groups: Sequence[VectorEnv], agent: Agent, unroll_length: int, seed: int
+    ) -> None:
+        self.groups = tuple(groups)
+        self.tasks = tuple(task for env in self.groups for task in env.tasks)
+        self.num_envs = len(self.tasks)
         self.agent = agent.eval()
+        self.device = next(agent.parameters()).device
         self.unroll_length = unroll_length
         self.generator = torch.Generator().manual_seed(seed)
-        self.tracker = EpisodeTracker(env.tasks)
-        self.state = agent.initial_state(env.num_envs)
+        self.tracker = EpisodeTracker(self.tasks)
+        self.states = [agent.initial_state(env.num_envs) for env in self.groups]
         self.version = -1
 
     @torch.inference_mode()
@@ -43,47 +60,54 @@ class RolloutWorker:
             load_agent(self.agent, parameters)
             self.version = weights.version
         rollout = self._empty()
-        for into, carried in zip(rollout.state, self.state, strict=True):
-            into[:] = carried.numpy()
-        episodes = []
+        parts = self._parts(rollout)
+        for part, state in zip(parts, self.states, strict=True):
+            for into, carried in zip(part.state, state, strict=True):
+                into[:] = carried.cpu().numpy()
         for t in range(self.unroll_length):
-            obs, reward, first = self._record(rollout, t)
-            output, self.state = self.agent(obs, reward, first, self.state)
-            action = sample(output.logits[0], self.generator).numpy()
-            self.env.act(action)
-            rollout.logits[t] = output.logits[0].numpy()
-            rollout.action[t] = action
-            _, reward_after, first_after = self.env.observe()
-            episodes += self.tracker.step(reward_after, first_after)
-        self._record(rollout, self.unroll_length)
-        return rollout, RolloutInfo(self.env.num_envs, episodes, time.perf_counter() - started)
+            for number, part in enumerate(parts):
+                self._act(number, part, t)
+        episodes = []
+        for env, part in zip(self.groups, parts, strict=True):
+            _record(env, part, self.unroll_length)
+        for reward, first in zip(rollout.reward[1:], rollout.first[1:], strict=True):
+            episodes += self.tracker.step(reward, first)
+        return rollout, RolloutInfo(self.num_envs, episodes, time.perf_counter() - started)
 
     def save(self) -> dict[str, Any] | None:
         """Return all that `restore` needs, or None if the environments cannot be saved."""
-        envs = self.env.save()
-        if envs is None:
-            return None
+        envs: list[bytes] = []
+        for env in self.groups:
+            states = env.save()
+            if states is None:
+                return None
+            envs += states
         return {
             "envs": envs,
-            "core": list(self.state),
+            "core": [torch.cat(parts) for parts in zip(*self.states, strict=True)],
             "generator": self.generator.get_state(),
             "tracker": self.tracker.state(),
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
         """Continue from `save()`, its arrays as tensors."""
-        self.env.restore([state.numpy().tobytes() for state in tree["envs"]])
-        self.state = tuple(tree["core"])
+        sizes = [env.num_envs for env in self.groups]
+        stops = list(itertools.accumulate(sizes))
+        for env, size, stop in zip(self.groups, sizes, stops, strict=True):
+            env.restore([state.numpy().tobytes() for state in tree["envs"][stop - size : stop]])
+        whole = [tensor.to(self.device).split(sizes) for tensor in tree["core"]]
+        self.states = [tuple(parts[i] for parts in whole) for i in range(len(sizes))]
         self.generator.set_state(tree["generator"])
         self.tracker.load({name: value.numpy() for name, value in tree["tracker"].items()})
 
     def close(self) -> None:
         """Close the environments."""
-        self.env.close()
+        for env in self.groups:
+            env.close()
 
     def _empty(self) -> Rollout:
         """Allocate a rollout: a new one each time, because the last one may still be read."""
-        steps, envs, spec = self.unroll_length, self.env.num_envs, self.env.spec
+        steps, envs, spec = self.unroll_length, self.num_envs, self.groups[0].spec
         return Rollout(
             obs=np.empty((steps + 1, envs, *spec.observation_shape), spec.observation_dtype),
             reward=np.empty((steps + 1, envs), np.float32),
@@ -91,13 +115,34 @@ class RolloutWorker:
             action=np.empty((steps, envs), np.int64),
             logits=np.empty((steps, envs, spec.num_actions), np.float32),
             version=np.full(envs, self.version, np.int64),
-            state=tuple(np.empty(tensor.shape, np.float32) for tensor in self.state),
+            state=tuple(
+                np.empty((envs, *tensor.shape[1:]), np.float32) for tensor in self.states[0]
+            ),
         )
 
-    def _record(self, rollout: Rollout, t: int) -> tuple[torch.Tensor, ...]:
-        """Copy the current observation to row `t`; return that row as an unroll of length 1."""
-        rollout.obs[t], rollout.reward[t], rollout.first[t] = self.env.observe()
-        return tuple(torch.from_numpy(field[t : t + 1]) for field in rollout[:3])
+    def _parts(self, rollout: Rollout) -> list[Rollout]:
+        """Return each group's columns of a rollout."""
+        stops = itertools.accumulate(env.num_envs for env in self.groups)
+        return [
+            rollout.columns(stop - env.num_envs, stop)
+            for env, stop in zip(self.groups, stops, strict=True)
+        ]
+
+    def _act(self, group: int, part: Rollout, t: int) -> None:
+        """Record what a group shows at step t, and take its next actions."""
+        _record(self.groups[group], part, t)
+        seen = [torch.from_numpy(field[t : t + 1]).to(self.device) for field in part[:3]]
+        output, self.states[group] = self.agent(*seen, self.states[group])
+        logits = output.logits[0].cpu()
+        action = sample(logits, self.generator).numpy()
+        self.groups[group].act(action)
+        part.logits[t] = logits.numpy()
+        part.action[t] = action
+
+
+def _record(env: VectorEnv, part: Rollout, t: int) -> None:
+    """Wait for what an environment group shows, and copy it to row t."""
+    part.obs[t], part.reward[t], part.first[t] = env.observe()
 
 
 def _tensor(array: NDArray[np.float32]) -> torch.Tensor:

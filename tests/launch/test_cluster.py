@@ -3,9 +3,13 @@
 from collections import deque
 from itertools import count
 
+import pytest
+import ray
+
 from launch.batcher import Batcher
 from launch.cluster import RayFlow
 from launch.config import parse_config
+from launch.errors import RunError
 from tests.launch.runs import TMAZE, changed
 
 
@@ -82,3 +86,19 @@ def test_learners_share_a_batch():
     assert len(update.pending) == 2
     assert update.report == update.pending[0]
     assert flow.batcher.waiting == 4
+
+
+@pytest.mark.parametrize(
+    ("here", "shares"), [(0, (0, 0)), (2, (0.5, 0.25))], ids=["no GPU", "two GPUs"]
+)
+def test_gpus_are_shared_out_where_there_are_any(here, shares, monkeypatch):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": here} if here else {})
+    flow = flow_of(workers=4, waiting=0, launch__learner_gpus=0.5, launch__worker_gpus=0.25)
+    assert flow._share_out_gpus() == shares
+
+
+def test_more_gpus_than_there_are_is_told(monkeypatch):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 1})
+    flow = flow_of(workers=4, waiting=0, launch__worker_gpus=0.25)
+    with pytest.raises(RunError, match="than the 1 GPUs here"):  # Ray would wait for ever
+        flow._share_out_gpus()

@@ -54,14 +54,15 @@ def weights_of(agent, version=0):
     return Weights(version, {k: v.detach().numpy().copy() for k, v in agent.named_parameters()})
 
 
-def make_worker(agent, envs=ENVS):
-    return RolloutWorker(make_env(envs, N, seed=1), agent, T, seed=2)
+def make_worker(agent, envs=ENVS, sizes=(N,)):
+    groups = [make_env(envs, size, seed=100 * i) for i, size in enumerate(sizes, 1)]
+    return RolloutWorker(groups, agent, T, seed=2)
 
 
-@pytest.fixture(scope="module")
-def collected():
+@pytest.fixture(scope="module", params=[(3,), (1, 2), (1, 1, 1)], ids=str)
+def collected(request):
     agent = counting_agent()
-    worker = make_worker(agent)
+    worker = make_worker(agent, sizes=request.param)
     return [worker.rollout(weights_of(agent, version)) for version in range(ROLLOUTS)]
 
 
@@ -203,9 +204,11 @@ def test_the_learners_unroll_repeats_the_behaviour_logits(core):
     assert carried == (core not in ("feedforward", "fake_srwm", "srwm_no_carry"))
 
 
-def test_a_restored_worker_goes_on_exactly():
+@pytest.mark.parametrize("sizes", [(3,), (2, 1)], ids=str)
+def test_a_restored_worker_goes_on_exactly(sizes):
     agent = counting_agent()
-    worker, other = make_worker(agent), make_worker(counting_agent())
+    worker = make_worker(agent, sizes=sizes)
+    other = make_worker(counting_agent(), sizes=sizes)
     worker.rollout(weights_of(agent))
     saved = worker.save()
     tree = {
@@ -232,16 +235,54 @@ def build(index=0, life=0, *overrides):
 def test_workers_seeds_and_lives_are_different_luck():
     """Counting's world is its seed; the generator draws the actions."""
     built = [build(), build(index=1), build(life=1), build(0, 0, "seed=1")]
-    worlds = {tuple(worker.env.observe().obs[:, 0]) for worker in built}
+    worlds = {tuple(worker.groups[0].observe().obs[:, 0]) for worker in built}
     draws = {worker.generator.initial_seed() for worker in built}
     assert len(worlds) == len(draws) == len(built)
     again = build()
-    assert tuple(again.env.observe().obs[:, 0]) == tuple(built[0].env.observe().obs[:, 0])
+    assert tuple(again.groups[0].observe().obs[:, 0]) == tuple(
+        built[0].groups[0].observe().obs[:, 0]
+    )
     assert again.generator.initial_seed() == built[0].generator.initial_seed()
 
 
-def test_workers_share_the_tasks_out_evenly():
+@pytest.mark.parametrize("threads", [0, 1])
+def test_workers_share_the_tasks_out_evenly(threads):
     games = ["envs.tasks=[bigfish, maze, heist]", "launch.envs_per_worker=4", "launch.workers=3"]
+    games.append(f"envs.threads={threads}")
     workers = [build(index, 0, "agent.encoder=impala_small", *games) for index in range(3)]
-    tasks = [task for worker in workers for task in worker.env.tasks]
+    tasks = [task for worker in workers for task in worker.tasks]
     assert tasks == ["bigfish", "maze", "heist"] * 4
+    # In two groups, so that one steps while the policy acts for the other.
+    assert {len(worker.groups) for worker in workers} == {2 if threads else 1}
+
+
+class Stepping:
+    """A vector environment that notes when it is asked what, and is otherwise the counting one."""
+
+    def __init__(self, number, log):
+        self._env = make_env(ENVS, 1, seed=number)
+        self.number, self.log = number, log
+
+    def __getattr__(self, name):
+        return getattr(self._env, name)
+
+    def act(self, action):
+        self.log.append(("act", self.number))
+        self._env.act(action)
+
+    def observe(self):
+        self.log.append(("observe", self.number))
+        return self._env.observe()
+
+
+def test_a_group_steps_while_the_policy_acts_for_the_other():
+    log = []
+    agent = counting_agent()
+    worker = RolloutWorker([Stepping(1, log), Stepping(2, log)], agent, T, seed=2)
+    worker.rollout(weights_of(agent))
+    for number, other in ((1, 2), (2, 1)):
+        acts = [i for i, entry in enumerate(log) if entry == ("act", number)]
+        assert len(acts) == T
+        for act in acts[:-1]:
+            waits = log.index(("observe", number), act)
+            assert ("act", other) in log[act:waits]
