@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from tests.launch.driver import Driver
 from tests.launch.runs import PROCGEN, TMAZE, main, write_config
 
 
@@ -30,3 +31,16 @@ def trained_tmaze(tmp_path_factory):
 def trained_procgen(tmp_path_factory):
     """The same with two games of ProcGen."""
     return _train(tmp_path_factory.mktemp("procgen"), PROCGEN)
+
+
+@pytest.fixture
+def start(tmp_path):
+    drivers = []
+
+    def start(*arguments):
+        drivers.append(Driver(tmp_path, *arguments))
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.clean_up()
