@@ -235,7 +235,8 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
 def core(device: str, file: Path | None) -> None:
     """Measure every core and its kernels, against plain PyTorch and the LSTM."""
     from launch.bench.core import core_speed
-    from launch.bench.core_report import result_tables, verdict
+    from launch.bench.core_report import result_tables
+    from launch.bench.figures import verdict
     from launch.bench.problems import PAPER
 
     problem = PAPER[device]
@@ -243,7 +244,7 @@ def core(device: str, file: Path | None) -> None:
     for table in result_tables(result):
         console.print(table)
         console.print()
-    console.print(verdict(result), soft_wrap=True, highlight=False)
+    console.print(verdict(result.figures), soft_wrap=True, highlight=False)
     if file:
         file.write_text(json.dumps(result.as_dict(problem), indent=1) + "\n")
 

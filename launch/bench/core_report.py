@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import torch
 from rich.table import Table
 
+from launch.bench.figures import Figure, table
 from launch.bench.machine import machine
 from launch.bench.problems import Problem
 
@@ -60,20 +60,6 @@ class SizeRow(NamedTuple):
     both_flops: float
 
 
-class Figure(NamedTuple):
-    """What a measurement should be."""
-
-    name: str
-    value: float
-    wanted: str  # "at least" or "at most"
-    bound: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is."""
-        return self.value >= self.bound if self.wanted == "at least" else self.value <= self.bound
-
-
 @dataclass(frozen=True)
 class CoreSpeed:
     """All that was measured on one device."""
@@ -114,7 +100,7 @@ class CoreSpeed:
             "threads": torch.get_num_threads(),
             "clock": self.clock,
             "clock_source": self.clock_source,
-            "figures": [{**figure._asdict(), "holds": figure.holds} for figure in self.figures],
+            "figures": [figure.as_dict() for figure in self.figures],
             "by_core": [row._asdict() for row in self.cores],
             "ops": [row._asdict() for row in self.ops],
             "loops": [row._asdict() for row in self.loops],
@@ -127,7 +113,7 @@ def result_tables(result: CoreSpeed) -> list[Table]:
     """Return the figures as tables: milliseconds of the passes, narrow enough for a log."""
     forward, backward, both = "fwd ms", "bwd ms", "fwd+bwd ms"
     return [
-        _table(
+        table(
             ["core", ""],
             [forward, "/ LSTM", both, "/ LSTM"],
             (
@@ -139,7 +125,7 @@ def result_tables(result: CoreSpeed) -> list[Table]:
                 for r in result.cores
             ),
         ),
-        _table(
+        table(
             ["op", ""],
             [forward, "cycles a step", backward, "cycles a step", both, "/ fused", "saved MB"],
             (
@@ -152,7 +138,7 @@ def result_tables(result: CoreSpeed) -> list[Table]:
                 for r in result.ops
             ),
         ),
-        _table(
+        table(
             ["srwm, from Python"],
             [forward, both, "/ whole unroll"],
             (
@@ -160,7 +146,7 @@ def result_tables(result: CoreSpeed) -> list[Table]:
                 for r in result.loops
             ),
         ),
-        _table(
+        table(
             ["op, fused", ""],
             [forward, "GFLOP/s", both, "GFLOP/s"],
             (
@@ -173,25 +159,6 @@ def result_tables(result: CoreSpeed) -> list[Table]:
             ),
         ),
     ]
-
-
-def verdict(result: CoreSpeed) -> str:
-    """Return one line: which of the wanted figures hold."""
-    return "; ".join(
-        f"{f.name} {f.value:.2f}, wanted {f.wanted} {f.bound}: {'holds' if f.holds else 'MISSED'}"
-        for f in result.figures
-    )
-
-
-def _table(labels: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for label in labels:
-        table.add_column(label)
-    for number in numbers:
-        table.add_column(number, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _ms(seconds: float) -> str:

@@ -8,17 +8,18 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import psutil
 import torch
 from rich.table import Table
 
 from agents import Agent, sample
 from envs import env_spec, make_env
+from launch.bench.batch import random_batch, random_obs
 from launch.bench.machine import machine
+from launch.bench.memory import memory_gb
 from launch.build import build_agent, build_learner, cpu_count
 from launch.config import RunConfig
 from launch.placement import make_flow
-from learners import Learner, Rollout
+from learners import Learner
 
 ADVICE = {
     "learning": "a GPU, a smaller agent.encoder or agent.precision=bfloat16 where the CPU has it",
@@ -135,7 +136,7 @@ def _environments(config: RunConfig) -> Callable[[], int]:
 
 def _acting(config: RunConfig, agent: Agent) -> Callable[[], int]:
     envs, spec = config.launch.envs_per_worker, env_spec(config.envs)
-    obs = torch.from_numpy(_random_obs((1, envs, *spec.observation_shape), spec.observation_dtype))
+    obs = torch.from_numpy(random_obs((1, envs, *spec.observation_shape), spec.observation_dtype))
     reward, first = torch.zeros(1, envs), torch.zeros(1, envs, dtype=torch.bool)
     generator = torch.Generator().manual_seed(config.seed)
     state = agent.initial_state(envs)
@@ -151,24 +152,11 @@ def _acting(config: RunConfig, agent: Agent) -> Callable[[], int]:
 
 
 def _learning(config: RunConfig, learner: Learner) -> Callable[[], int]:
-    steps, envs = config.learner.unroll_length, config.learner.batch_size
-    spec = env_spec(config.envs)
-    rng = np.random.default_rng(config.seed)
-    first = np.zeros((steps + 1, envs), np.bool_)
-    first[steps // 2] = True
-    batch = Rollout(
-        obs=_random_obs((steps + 1, envs, *spec.observation_shape), spec.observation_dtype),
-        reward=np.zeros((steps + 1, envs), np.float32),
-        first=first,
-        action=rng.integers(spec.num_actions, size=(steps, envs)),
-        logits=np.zeros((steps, envs, spec.num_actions), np.float32),
-        version=np.zeros(envs, np.int64),
-        state=tuple(tensor.cpu().numpy() for tensor in learner.agent.initial_state(envs)),
-    )
+    batch = random_batch(config, learner.agent)
 
     def work() -> int:
         learner.update(batch)
-        return steps * envs
+        return batch.action.size
 
     return work
 
@@ -184,25 +172,6 @@ def whole(config: RunConfig, seconds: float) -> tuple[float, float]:
         while (elapsed := time.perf_counter() - started) < seconds:
             report = flow.update()
             if elapsed >= next_look:  # it costs time, so it is done seldom
-                memory = max(memory, _memory_gb())
+                memory = max(memory, memory_gb())
                 next_look += seconds / 4
         return (report.frames - before) / elapsed, memory
-
-
-def _memory_gb() -> float:
-    """Return the resident memory of this process and its descendants, shared pages counted once."""
-    me = psutil.Process()
-    total = 0
-    for process in (me, *me.children(recursive=True)):
-        try:
-            total += process.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 1e9
-
-
-def _random_obs(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    if np.dtype(dtype) == np.uint8:
-        return rng.integers(256, size=shape, dtype=np.uint8)
-    return rng.standard_normal(shape).astype(dtype)

@@ -8,7 +8,7 @@ import torch
 from agents.config import AgentConfig
 from agents.cores import CORES
 from launch.bench import problems
-from launch.bench.core_report import Figure
+from launch.bench.figures import Figure
 from launch.bench.problems import Problem, Unroll
 from launch.bench.timing import medians, saved_bytes
 from tests.launch.runs import main
