@@ -249,6 +249,28 @@ def core(device: str, file: Path | None) -> None:
         file.write_text(json.dumps(result.as_dict(problem), indent=1) + "\n")
 
 
+@bench.command("learner")
+@click.argument("config", default="paper-easy6")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
+@click.option("--seconds", default=30.0, type=click.FloatRange(1), help="Of updates.")
+@json_option
+def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
+    """Measure a learner update by its parts, against what the device does at its best."""
+    from launch.bench import learner as measure
+    from launch.config import load_config
+    from launch.train import check
+
+    run = load_config(config, overrides)
+    check(run)
+    result = measure.learner_speed(run, seconds, lambda name: notes.print(f"measuring {name}"))
+    for table in measure.result_tables(result):
+        console.print(table)
+        console.print()
+    console.print(measure.verdict(result), soft_wrap=True, highlight=False)
+    if file:
+        file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
+
+
 @srwm.command()
 @click.argument("config", default="quickstart")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")

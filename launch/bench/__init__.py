@@ -1,1 +1,4 @@
-"""How fast it is here: the whole (`e2e`), and the cores and their kernels alone (`core`)."""
+"""How fast it is here.
+
+The whole (`e2e`), a learner update (`learner`), the cores and their kernels alone (`core`).
+"""

@@ -16,6 +16,7 @@ from agents.cores import CORES, Core, State
 from agents.ops.kernels import references_only
 from agents.ops.srwm import fused, srwm
 from launch.bench.core_report import CoreRow, CoreSpeed, LoopRow, OpRow, SizeRow
+from launch.bench.flops import BACKWARD, fast_weight_flops
 from launch.bench.problems import OPS, Problem, Unroll, draw_srwm, passes
 from launch.bench.timing import Work, clock, medians, replayed, saved_bytes
 from launch.errors import RunError, UserError
@@ -152,16 +153,17 @@ def _sizes(problem: Problem, device: torch.device) -> list[SizeRow]:
         times = medians(timed, problem.seconds / 6 / len(runs), device)
         forward, both = times["forward"], times["both"]
         flops = _forward_flops(name, unroll)
-        rows.append(SizeRow(name, *unroll[:3], forward, both, flops / forward, 3 * flops / both))
+        rows.append(
+            SizeRow(
+                name, *unroll[:3], forward, both, flops / forward, (1 + BACKWARD) * flops / both
+            )
+        )
     return rows
 
 
 def _forward_flops(name: str, unroll: Unroll) -> int:
-    # A step reads a matrix with two vectors and adds an outer product to it: for each element three
-    # multiplications and three additions; the rest is small beside that. A backward pass has two
-    # products for each of these, thus twice as many. What a kernel recomputes does not count.
     *_, matrices = OPS[name].draw(unroll, torch.device("meta"))
-    return 6 * matrices.numel() * unroll.steps
+    return fast_weight_flops(matrices.shape, unroll.steps)
 
 
 def _op_passes(name: str, unroll: Unroll, device: torch.device) -> dict[str, Work]:

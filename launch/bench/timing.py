@@ -47,11 +47,15 @@ def _seconds(work: Work, repeats: int, device: torch.device) -> float:
     return (_now(device) - started) / repeats
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize(device)
+def wall_clock(device: torch.device) -> float:
+    """Return seconds of the host's clock, once the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def _now(device: torch.device) -> float:
+    return time.process_time() if device.type == "cpu" else wall_clock(device)
 
 
 def replayed(work: Work) -> Work:

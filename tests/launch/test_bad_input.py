@@ -362,6 +362,16 @@ CASES = {
         ["bench", "e2e", "c.yaml", "frames=3"],
         ["frames", "no such key"],
     ),
+    "learner's benchmark of an unknown key": (
+        small_config,
+        ["bench", "learner", "c.yaml", "frames=3"],
+        ["frames", "no such key"],
+    ),
+    "learner's benchmark into no folder": (
+        small_config,
+        ["bench", "learner", "c.yaml", "--json", "none/l.json"],
+        ["--json none/l.json", "none is not a folder"],
+    ),
 }
 
 

@@ -1,0 +1,196 @@
+"""`srwm bench learner`: where the time of a learner update goes, and what it reaches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import torch
+from rich.table import Table
+
+from launch.bench.batch import random_batch
+from launch.bench.figures import table
+from launch.bench.flops import copy_rate, count_flops, matmul_rate
+from launch.bench.laps import watched
+from launch.bench.machine import machine
+from launch.bench.timing import wall_clock
+from launch.build import build_learner, cpu_count
+from launch.config import RunConfig
+from launch.errors import RunError
+from learners import Learner, Rollout, TrainingDivergedError
+from learners.learner import INTROSPECT_EVERY
+
+FEWEST_ROUNDS = 4
+
+
+class Rate(NamedTuple):
+    """What is done a second, and what the same device did of it at its best in the same run."""
+
+    name: str
+    unit: str
+    achieved: float
+    ceiling: float
+
+    @property
+    def share(self) -> float:
+        """How much of the ceiling is reached."""
+        return self.achieved / self.ceiling
+
+
+@dataclass(frozen=True)
+class LearnerSpeed:
+    """An update as it is, and another one that is watched; times in seconds."""
+
+    device: str
+    precision: str  # of the encoder
+    frames: int  # that an update learns from
+    update: float  # as it is
+    watched: float  # the sum of the parts: what the hooks cost is in it
+    parts: dict[str, float]
+    encoder_flops: int  # of a forward pass
+    update_flops: int  # without an LSTM's
+    transfer_bytes: int  # 0 where the batch is read in place
+    matmul: float  # FLOP/s of a large product in the encoder's precision
+    copy: float  # bytes/s of a large copy to the device
+
+    @property
+    def frames_per_second(self) -> float:
+        """What the learner alone could consume."""
+        return self.frames / self.update
+
+    @property
+    def rates(self) -> list[Rate]:
+        """What is reached of the ceilings."""
+        transfer = self.transfer_bytes / self.parts["transfer"]
+        encoder = self.encoder_flops / self.parts["encoder"]
+        return [
+            Rate("transfer", "GB/s", transfer, self.copy),
+            Rate("encoder, forward", "GFLOP/s", encoder, self.matmul),
+            Rate("whole update", "GFLOP/s", self.update_flops / self.update, self.matmul),
+        ]
+
+    def as_dict(self, config: RunConfig) -> dict[str, object]:
+        """Return the figures with the machine, versions and settings they belong to."""
+        return {
+            **machine(),
+            **asdict(self),
+            "threads": torch.get_num_threads(),
+            "frames_per_second": self.frames_per_second,
+            "rates": [{**rate._asdict(), "share": rate.share} for rate in self.rates],
+            "config": config.model_dump(mode="json"),
+        }
+
+
+def learner_speed(config: RunConfig, seconds: float, step: Callable[[str], None]) -> LearnerSpeed:
+    """Measure updates for `seconds`, and the ceilings for a share of them.
+
+    Args:
+        config: of the run whose learner is measured, on a GPU if there is one.
+        seconds: of updates after the first two.
+        step: called with the name of what is measured next.
+
+    Raises:
+        RunError: if what it learns is not finite.
+    """
+    torch.set_num_threads(config.launch.learner_threads or cpu_count())
+    learner = build_learner(config.model_copy(update={"total_frames": 2**62}))
+    batch, agent, device = random_batch(config, learner.agent), learner.agent, learner.device
+    frames = torch.from_numpy(batch.obs).to(device).flatten(0, 1)
+    step("updates")
+    try:
+        learner.update(batch)  # compiles, allocates, and looks at the memory, as few others do
+        update_flops = count_flops(lambda: learner.update(batch))
+        update, parts = _times(learner, batch, seconds)
+    except TrainingDivergedError as error:
+        raise RunError(f"no update could be measured: {error}") from None
+    step("ceilings")
+    on_cpu = device.type == "cpu"
+    return LearnerSpeed(
+        device=device.type,
+        precision=str(agent.dtype).removeprefix("torch."),
+        frames=batch.action.size,
+        update=update,
+        watched=sum(parts.values()),
+        parts=parts,
+        encoder_flops=len(frames) * count_flops(lambda: agent.encoder(frames[:1])),
+        update_flops=update_flops,
+        transfer_bytes=0 if on_cpu else sum(x.nbytes for x in (*batch[:5], *batch.state)),
+        matmul=matmul_rate(agent.dtype, device, seconds / 10),
+        copy=copy_rate(device, seconds / 10),
+    )
+
+
+def _times(learner: Learner, batch: Rollout, seconds: float) -> tuple[float, dict[str, float]]:
+    """Return the seconds of an update as it is, and those of a watched one's parts.
+
+    They take turns. An update that also looks at the memory is made but not counted.
+    """
+    plain: list[dict[str, float]] = []
+    parts: list[dict[str, float]] = []
+    ends = time.perf_counter() + seconds
+    while len(parts) < FEWEST_ROUNDS or time.perf_counter() < ends:
+        _skip_look(learner, batch)
+        started = wall_clock(learner.device)
+        learner.update(batch)
+        plain.append({"update": wall_clock(learner.device) - started})
+        _skip_look(learner, batch)
+        with watched(learner) as laps:
+            learner.update(batch)
+        parts.append(laps.seconds())
+    return _middle(plain)["update"], _middle(parts)
+
+
+def _skip_look(learner: Learner, batch: Rollout) -> None:
+    if learner.version % INTROSPECT_EVERY == 0:
+        learner.update(batch)
+
+
+def _middle(samples: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the means over the middle half of the samples by their sums.
+
+    Like a median they do not mind a bad moment of the machine, but means of parts add up.
+    """
+    ordered = sorted(samples, key=lambda sample: sum(sample.values()))
+    cut = len(ordered) // 4
+    kept = ordered[cut : len(ordered) - cut]
+    return {name: sum(sample[name] for sample in kept) / len(kept) for name in kept[0]}
+
+
+def result_tables(result: LearnerSpeed) -> list[Table]:
+    """Return the figures as tables."""
+    watched = [
+        (part, _ms(seconds), f"{seconds / result.watched:.1%}")
+        for part, seconds in result.parts.items()
+    ]
+    whole = [
+        ("sum of these, watched by hooks", _ms(result.watched), ""),
+        ("the update as it is", _ms(result.update), ""),
+        ("frames/s", f"{result.frames_per_second:,.0f}", ""),
+    ]
+    rates = [
+        (
+            *(rate.name, rate.unit, f"{rate.achieved / 1e9:,.1f}", f"{rate.ceiling / 1e9:,.1f}"),
+            f"{rate.share:.0%}" if rate.achieved else "no copy",
+        )
+        for rate in result.rates
+    ]
+    return [
+        table([f"learner update, {result.device}"], ["ms", "%"], watched + whole),
+        table([f"encoder in {result.precision}", ""], ["reached", "at best", "%"], rates),
+    ]
+
+
+def verdict(result: LearnerSpeed) -> str:
+    """Return one line: the part that takes longest, and how far the whole is from the ceiling."""
+    part = max(result.parts, key=result.parts.__getitem__)
+    *_, whole = result.rates
+    return (
+        f"the longest part is {part}: {result.parts[part] / result.watched:.0%} of an update; the "
+        f"whole reaches {whole.share:.0%} of what large {result.precision} matrix products reach"
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f}"
