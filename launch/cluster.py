@@ -17,8 +17,7 @@ from launch.batcher import Batcher, Piece
 from launch.build import build_learner, build_worker, cpu_count
 from launch.config import RunConfig
 from launch.errors import RunError, UserError
-from launch.flow import UpdateReport
-from launch.worker import RolloutInfo
+from launch.flow import RolloutInfo, UpdateReport
 from learners import (
     Learner,
     Rollout,
@@ -156,6 +155,9 @@ class Update(NamedTuple):
 class RayFlow:
     """The driver's side: it moves references, never frames, and bounds what is in flight."""
 
+    worker_class: type = WorkerActor
+    learner_class: type = LearnerActor
+
     def __init__(self, config: RunConfig, saved: dict[str, Any] | None = None) -> None:
         self.config = config
         self._connect()
@@ -263,7 +265,7 @@ class RayFlow:
 
     def _start_learners(self, saved: dict[str, Any] | None) -> list[Any]:
         devices = self.config.learner.devices
-        actor = self._actor(LearnerActor, self._gpus.learner)
+        actor = self._actor(self.learner_class, self._gpus.learner)
         learners = [actor.remote(self._tree, rank) for rank in range(devices)]
         place = learners[0].meeting_place.remote() if devices > 1 else None
         shared = ray.put(saved)
@@ -273,7 +275,7 @@ class RayFlow:
 
     def _start_worker(self, index: int) -> Any:
         self._lives += 1
-        actor = self._actor(WorkerActor, self._gpus.worker)
+        actor = self._actor(self.worker_class, self._gpus.worker)
         return actor.remote(self._tree, index, self._lives)
 
     @staticmethod

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from launch.worker import RolloutInfo
+from envs import Episode
+
+
+class RolloutInfo(NamedTuple):
+    """What the driver needs to know of a rollout without opening it."""
+
+    num_envs: int
+    episodes: list[Episode]  # that ended in it
+    seconds: float  # that it took
 
 
 class UpdateReport(NamedTuple):

@@ -9,8 +9,7 @@ from collections import defaultdict, deque
 from typing import Any
 
 from envs import EnvsConfig, normalise
-from launch.flow import UpdateReport
-from launch.worker import RolloutInfo
+from launch.flow import RolloutInfo, UpdateReport
 
 # Returns are means over this many latest episodes of a game: one batch alone ends too few.
 WINDOW = 100

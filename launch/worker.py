@@ -5,23 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from agents import Agent, sample
-from envs import Episode, EpisodeTracker, VectorEnv
+from envs import EpisodeTracker, VectorEnv
+from launch.flow import RolloutInfo
 from learners import Rollout, Weights, load_agent
-
-
-class RolloutInfo(NamedTuple):
-    """What the driver needs to know of a rollout without opening it."""
-
-    num_envs: int
-    episodes: list[Episode]  # that ended in it
-    seconds: float  # that it took
 
 
 class RolloutWorker:

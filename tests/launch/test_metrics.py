@@ -12,10 +12,9 @@ from envs import EnvsConfig, Episode
 from launch.build import build_agent
 from launch.config import parse_config
 from launch.dashboard import TITLES, Dashboard, layout, memory_names, set_aside_after
-from launch.flow import UpdateReport
+from launch.flow import RolloutInfo, UpdateReport
 from launch.metrics import WINDOW, Metrics
 from launch.run import RunFolder
-from launch.worker import RolloutInfo
 from tests.launch.runs import (
     TMAZE,
     assert_resumes_as_uninterrupted,
