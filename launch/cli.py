@@ -32,6 +32,17 @@ def _in_a_folder(_: click.Context, option: click.Parameter, file: Path | None) -
     return file
 
 
+def _positive_integers(_: click.Context, option: click.Parameter, text: str) -> list[int]:
+    """Read integers between commas."""
+    try:
+        numbers = [int(word) for word in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise UserError(f"{option.opts[0]} {text!r}: expected positive integers such as 1,8,64")
+    return numbers
+
+
 json_option = click.option(
     "--json",
     "file",
@@ -269,6 +280,29 @@ def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path 
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
     if file:
         file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
+
+
+@bench.command("scale")
+@click.option(
+    "--workers",
+    default="1,2,4,8,16,32,64",
+    show_default=True,
+    callback=_positive_integers,
+    help="How many there are, each number in its turn; each is a process of 0.1 GB.",
+)
+@click.option("--seconds", default=5.0, type=click.FloatRange(1), help="Of each number of workers.")
+@click.option("--whole", is_flag=True, help="Copy whole rollouts, not one environment's frames.")
+@json_option
+def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) -> None:
+    """Measure what a rollout costs the driver of a run, with simulated workers."""
+    from launch.bench import scale as measure
+    from launch.bench.figures import verdict
+
+    result = measure.scale(workers, seconds, whole, lambda name: notes.print(f"measuring {name}"))
+    console.print(measure.result_table(result))
+    console.print(verdict(result.figures), soft_wrap=True, highlight=False)
+    if file:
+        file.write_text(json.dumps(result.as_dict(), indent=1) + "\n")
 
 
 @srwm.command()

@@ -1,4 +1,5 @@
 """How fast it is here.
 
-The whole (`e2e`), a learner update (`learner`), the cores and their kernels alone (`core`).
+The whole (`e2e`), a learner update (`learner`), the cores and their kernels alone (`core`), and the
+driver with many workers (`scale`).
 """

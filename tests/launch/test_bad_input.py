@@ -372,6 +372,12 @@ CASES = {
         ["bench", "learner", "c.yaml", "--json", "none/l.json"],
         ["--json none/l.json", "none is not a folder"],
     ),
+    "no workers": (small_config, ["bench", "scale", "--workers", "4,0"], ["--workers '4,0'"]),
+    "workers that are no number": (
+        small_config,
+        ["bench", "scale", "--workers", "4,many"],
+        ["--workers '4,many'", "such as 1,8,64"],
+    ),
 }
 
 

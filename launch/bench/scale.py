@@ -1,0 +1,162 @@
+"""`srwm bench scale`: what a rollout costs the driver, with few workers and with many.
+
+The driver is that of a run (`launch.cluster.RayFlow`), but workers and learner do nothing
+(`launch.bench.replay`). A batch is one rollout, so that each costs the driver all that one can: an
+order, an arrival, an update and a report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psutil
+import ray
+from rich.table import Table
+
+from launch.bench.figures import Figure, table
+from launch.bench.machine import machine
+from launch.bench.memory import memory_gb
+from launch.bench.replay import ENVS, STEPS, CountingLearner, ReplayWorker, WholeReplayWorker
+from launch.cluster import RayFlow
+from launch.config import RunConfig
+
+WARM_UP_ROLLOUTS = 4  # of each worker
+WANTED = 500  # rollouts/s of references, on two cores
+# What the same machine differs by from one minute to the next is less than this.
+GROWTH = 1.25
+
+
+class ScaleRow(NamedTuple):
+    """What the driver does with so many workers."""
+
+    workers: int
+    rollouts_per_second: float
+    driver_seconds: float  # of the processor for a rollout, all threads of the driver's process
+    flow_seconds: float  # of these, what the thread takes that runs `RayFlow`; the rest is Ray's
+    driver_gb: float  # resident memory of the driver's process
+    memory_gb: float  # of all processes, shared pages counted once, and of the object store
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The driver with few workers and with many."""
+
+    whole: bool  # whether whole rollouts went through the object store
+    rows: list[ScaleRow]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """What this project wants of the driver."""
+        fewest = min(self.rows, key=lambda row: row.workers)
+        most = max(self.rows, key=lambda row: row.workers)
+        growth = most.driver_seconds / fewest.driver_seconds
+        return [
+            Figure(
+                f"rollouts/s of {most.workers} workers",
+                most.rollouts_per_second,
+                "at least",
+                WANTED,
+            ),
+            Figure(
+                f"driver's time per rollout, {most.workers} workers / {fewest.workers}",
+                growth,
+                "at most",
+                GROWTH,
+            ),
+        ]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the figures with the machine and versions they belong to; times in seconds."""
+        return {
+            **machine(),
+            "ray": ray.__version__,
+            "whole": self.whole,
+            "rows": [row._asdict() for row in self.rows],
+            "figures": [figure.as_dict() for figure in self.figures],
+        }
+
+
+class ReplayFlow(RayFlow):
+    """The driver of actors that do nothing."""
+
+    worker_class = ReplayWorker
+    learner_class = CountingLearner
+
+
+class WholeReplayFlow(ReplayFlow):
+    """The same, and rollouts are as large as they are."""
+
+    worker_class = WholeReplayWorker
+
+
+def scale(
+    workers: Sequence[int], seconds: float, whole: bool, step: Callable[[str], None]
+) -> Scale:
+    """Measure the driver for `seconds` with each number of workers.
+
+    Args:
+        workers: how many there are, each number in its turn.
+        seconds: of each, after all have started and warmed up.
+        whole: whether whole rollouts go through the object store.
+        step: called with the name of what is measured next.
+    """
+    rows = []
+    for number in workers:
+        step(f"{number} workers")
+        rows.append(_measure(number, seconds, WholeReplayFlow if whole else ReplayFlow))
+    return Scale(whole, rows)
+
+
+def _measure(workers: int, seconds: float, flow_class: type[RayFlow]) -> ScaleRow:
+    with closing(flow_class(_config(workers))) as flow:
+        # An actor that still starts takes the cores that the others are measured on.
+        ray.get([worker.__ray_ready__.remote() for worker in flow.workers])
+        for _ in range(WARM_UP_ROLLOUTS * workers):
+            flow.update()
+        rollouts, started = 0, time.perf_counter()
+        process, thread = time.process_time(), time.thread_time()
+        while (elapsed := time.perf_counter() - started) < seconds or not rollouts:
+            rollouts += len(flow.update().rollouts)
+        process, thread = time.process_time() - process, time.thread_time() - thread
+        return ScaleRow(
+            workers,
+            rollouts / elapsed,
+            process / rollouts,
+            thread / rollouts,
+            driver_gb=psutil.Process().memory_info().rss / 1e9,
+            memory_gb=memory_gb(),
+        )
+
+
+def _config(workers: int) -> RunConfig:
+    """Return what the driver reads: the sizes, and an environment that nobody makes."""
+    return RunConfig.model_validate(
+        {
+            "total_frames": 2**62,
+            "envs": {"tasks": ["bigfish"]},
+            "learner": {"unroll_length": STEPS, "batch_size": ENVS},
+            "launch": {"workers": workers, "envs_per_worker": ENVS},
+        }
+    )
+
+
+def result_table(result: Scale) -> Table:
+    """Return the figures as a table."""
+    return table(
+        [],
+        ["workers", "rollouts/s", "driver, us", "its own thread, us", "driver, GB", "all, GB"],
+        (
+            (
+                str(row.workers),
+                f"{row.rollouts_per_second:,.0f}",
+                f"{row.driver_seconds * 1e6:,.0f}",
+                f"{row.flow_seconds * 1e6:,.0f}",
+                *(f"{row.driver_gb:.2f}", f"{row.memory_gb:.2f}"),
+            )
+            for row in result.rows
+        ),
+    )
