@@ -332,6 +332,9 @@ def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; the exit status is 2 for bad input, with one line on stderr."""
+    # Before torch is imported. A thread that spins at a barrier keeps the very thread that it waits
+    # for off the core wherever others use the machine too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Environments of the user's own are found where the command is given, as with `python -m`.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

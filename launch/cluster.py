@@ -147,7 +147,6 @@ class Order(NamedTuple):
 class Update(NamedTuple):
     """An update that the learners have been asked for."""
 
-    report: ray.ObjectRef  # the first learner's
     weights: ray.ObjectRef
     pending: list[ray.ObjectRef]  # the reports of those learners that are not done
 
@@ -185,12 +184,11 @@ class RayFlow:
             if done in self._orders:
                 self._collect(done)
                 continue
-            self._check(done)
+            report = self._report(done)
             pending.remove(done)
-            if pending:
+            if pending:  # of the other learners, who will say the same
                 continue
             update = self._updates.popleft()
-            report: UpdateReport = ray.get(update.report)
             # Only now: a worker that is given weights that are not there yet would wait for them.
             self.weights = update.weights
             arrived, self._arrived = self._arrived, []
@@ -225,6 +223,8 @@ class RayFlow:
                 # What a worker imports must be what the driver sees, a user's environments too.
                 inherited = os.environ.get("PYTHONPATH")
                 environment["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), inherited]))
+                # Nobody asks this cluster what each task did; kept, it would grow for hours.
+                os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
                 ray.init(
                     # Ray's count is of permits, not of cores: every actor must find one.
                     num_cpus=max(cpu_count(), launch.workers + self.config.learner.devices),
@@ -289,8 +289,7 @@ class RayFlow:
         while self.batcher.ready and len(self._updates) < UPDATES_IN_FLIGHT and self._unlearnt > 0:
             share = learner.batch_size // learner.devices
             refs = [self._ask(each, self.batcher.take(share)) for each in self.learners]
-            report, weights = refs[0]
-            self._updates.append(Update(report, weights, pending=[each for each, _ in refs]))
+            self._updates.append(Update(refs[0][1], pending=[report for report, _ in refs]))
             self._unlearnt -= learner.unroll_length * learner.batch_size
         # In flight is then at most this and one rollout of each worker.
         limit = launch.queue_batches * learner.batch_size
@@ -305,10 +304,9 @@ class RayFlow:
         refs: list[ray.ObjectRef] = learner.update.remote(cuts, *(p.rollout for p in pieces))
         return refs
 
-    def _check(self, done: ray.ObjectRef) -> None:
-        """Raise what a learner's report is, if it is no report."""
+    def _report(self, done: ray.ObjectRef) -> UpdateReport:
         try:
-            ray.get(done)
+            report: UpdateReport = ray.get(done)
         except RayActorError as error:
             raise RunError(f"the learner died: {str(error).splitlines()[0]}") from error
         except RayTaskError as error:
@@ -317,6 +315,7 @@ class RayFlow:
                 raise
             reason = str(error.cause).splitlines()[0]
             raise RunError(f"the learners lost each other: {reason}") from error
+        return report
 
     def _collect(self, done: ray.ObjectRef) -> None:
         """Queue a finished rollout; start its worker anew if it died."""

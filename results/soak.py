@@ -75,7 +75,7 @@ def draw(samples: Path, run: Path, target: Path) -> None:
             if np.nanmax(series) > 50:
                 below.plot(minutes, series / 1000, linewidth=0.8, label=name.rsplit(" ", 1)[0])
     below.set(xlabel="minutes", ylabel="memory, GB", ylim=(0, None))
-    below.legend(fontsize="small", ncols=2)
+    below.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(target, dpi=120)
 
 

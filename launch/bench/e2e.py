@@ -174,4 +174,4 @@ def whole(config: RunConfig, seconds: float) -> tuple[float, float]:
             if elapsed >= next_look:  # it costs time, so it is done seldom
                 memory = max(memory, memory_gb())
                 next_look += seconds / 4
-        return (report.frames - before) / elapsed, memory
+        return (report.frames - before) / elapsed, memory or memory_gb()
