@@ -8,60 +8,28 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.console import Console
 from rich.logging import RichHandler
 
+from launch.bench.commands import bench
 from launch.errors import RunError, UserError
-
-if TYPE_CHECKING:
-    from launch.config import RunConfig
-
-console = Console()
-notes = Console(stderr=True)
-
-
-def _in_a_folder(_: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
-    """Refuse before the work what could not be written after it."""
-    if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
-        raise UserError(
-            f"{option.opts[0]} {file}: {file.parent} is not a folder that can be written to"
-        )
-    return file
-
-
-def _positive_integers(_: click.Context, option: click.Parameter, text: str) -> list[int]:
-    """Read integers between commas."""
-    try:
-        numbers = [int(word) for word in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 1:
-        raise UserError(f"{option.opts[0]} {text!r}: expected positive integers such as 1,8,64")
-    return numbers
-
-
-json_option = click.option(
-    "--json",
-    "file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=_in_a_folder,
-    help="Write the figures here too.",
+from launch.terminal import (
+    check_cluster,
+    console,
+    file_in_a_folder,
+    help_without_command,
+    json_option,
+    notes,
 )
-
-
-def _help_without_command(context: click.Context) -> None:
-    if not context.invoked_subcommand:
-        click.echo(context.get_help())
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def srwm(context: click.Context) -> None:
     """Train agents whose memory rewrites itself."""
-    _help_without_command(context)
+    help_without_command(context)
 
 
 @srwm.command()
@@ -86,7 +54,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
         run, config = RunFolder.open(resume, overrides)
         saved = run.newest_checkpoint()
         agent = check(config, saved)
-        _check_cluster(config)
+        check_cluster(config)
         run.update_config(config)
     else:
         if len(names) != 1:
@@ -95,7 +63,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
             )
         config, saved = load_config(names[0], overrides), None
         agent = check(config)
-        _check_cluster(config)
+        check_cluster(config)
         run = RunFolder.create(config, names[0])
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
     run_training(config, run, console, memory_names(agent, config.envs), saved)
@@ -160,7 +128,7 @@ def evaluate(
     "file",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=_in_a_folder,
+    callback=file_in_a_folder,
     help="FILE.png becomes the picture, FILE.mp4 the video; either ending may be given.",
 )
 @click.option("--split", default="train", show_default=True, metavar="NAME", help="Of the levels.")
@@ -212,97 +180,7 @@ def trace(run: str, task: str, file: Path, split: str, seed: int) -> None:
     console.print(f"{title}: {written}", highlight=False, soft_wrap=True)
 
 
-@srwm.group(invoke_without_command=True)
-@click.pass_context
-def bench(context: click.Context) -> None:
-    """Measure how fast it is here."""
-    _help_without_command(context)
-
-
-@bench.command("e2e")
-@click.argument("config", default="quickstart")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
-@click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Of the whole at work.")
-@json_option
-def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
-    """Measure acting, learning and environments alone, then all of it together."""
-    from launch.bench import e2e as measure
-    from launch.config import load_config
-    from launch.train import check
-
-    run = load_config(config, overrides)
-    check(run)
-    _check_cluster(run)
-    result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
-    console.print(measure.result_table(result))
-    console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
-
-
-@bench.command("core")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@json_option
-def core(device: str, file: Path | None) -> None:
-    """Measure every core and its kernels, against plain PyTorch and the LSTM."""
-    from launch.bench.core import core_speed
-    from launch.bench.core_report import result_tables
-    from launch.bench.figures import verdict
-    from launch.bench.problems import PAPER
-
-    problem = PAPER[device]
-    result = core_speed(device, problem, lambda name: notes.print(f"measuring {name}"))
-    for table in result_tables(result):
-        console.print(table)
-        console.print()
-    console.print(verdict(result.figures), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(problem), indent=1) + "\n")
-
-
-@bench.command("learner")
-@click.argument("config", default="paper-easy6")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
-@click.option("--seconds", default=30.0, type=click.FloatRange(1), help="Of updates.")
-@json_option
-def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
-    """Measure a learner update by its parts, against what the device does at its best."""
-    from launch.bench import learner as measure
-    from launch.config import load_config
-    from launch.train import check
-
-    run = load_config(config, overrides)
-    check(run)
-    result = measure.learner_speed(run, seconds, lambda name: notes.print(f"measuring {name}"))
-    for table in measure.result_tables(result):
-        console.print(table)
-        console.print()
-    console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
-
-
-@bench.command("scale")
-@click.option(
-    "--workers",
-    default="1,2,4,8,16,32,64",
-    show_default=True,
-    callback=_positive_integers,
-    help="How many there are, each number in its turn; each is a process of 0.1 GB.",
-)
-@click.option("--seconds", default=5.0, type=click.FloatRange(1), help="Of each number of workers.")
-@click.option("--whole", is_flag=True, help="Copy whole rollouts, not one environment's frames.")
-@json_option
-def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) -> None:
-    """Measure what a rollout costs the driver of a run, with simulated workers."""
-    from launch.bench import scale as measure
-    from launch.bench.figures import verdict
-
-    result = measure.scale(workers, seconds, whole, lambda name: notes.print(f"measuring {name}"))
-    console.print(measure.result_table(result))
-    console.print(verdict(result.figures), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(), indent=1) + "\n")
+srwm.add_command(bench)
 
 
 @srwm.command()
@@ -323,7 +201,7 @@ def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
     if missing:
         raise RunError(f"{', '.join(missing)}: nothing runs without")
     check(run)
-    _check_cluster(run)
+    check_cluster(run)
     notes.print(f"trying {config} for {seconds:.0f} s")
     frames_per_second, memory = whole(run, seconds)
     console.print(forecast(run.total_frames, frames_per_second), highlight=False)
@@ -367,10 +245,3 @@ def main(arguments: list[str] | None = None) -> None:
 def _end(status: int, message: str) -> int:
     print("srwm: " + " ".join(message.split()), file=sys.stderr)
     return status
-
-
-def _check_cluster(config: RunConfig) -> None:
-    if config.launch.mode == "ray" and config.launch.address:
-        from launch.cluster import check_address  # Ray is imported only where it is used
-
-        check_address(config.launch.address)
