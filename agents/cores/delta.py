@@ -43,8 +43,11 @@ class DeltaNet(Memory):
         for t in range(len(h)):
             now = slice(t, t + 1)
             before = reset(weights, first[t])
+            # The norm of an outer product is the product of the norms; the difference of the
+            # weights before and after would have few digits where little changes.
+            error = v[t] - (before @ k[t].unsqueeze(-1)).squeeze(-1)
+            change.append(beta[t] * error.norm(dim=-1) * k[t].norm(dim=-1))
             _, weights = delta(q[now], k[now], v[now], beta[now], first[now], before)
-            change.append((weights - before).norm(dim=(-2, -1)))
             shift.append(weights.norm(dim=(-2, -1)))
         return [
             FastWeights(

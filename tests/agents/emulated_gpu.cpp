@@ -18,17 +18,17 @@
 #define __expf expf
 
 static thread_local struct { int x; } threadIdx, blockIdx;
-static pthread_barrier_t everyone;
+static pthread_barrier_t everyone, one_warp[32];
 static float exchanged[1024];
 
 static void __syncthreads() { pthread_barrier_wait(&everyone); }
-static void __syncwarp() { __syncthreads(); }  // all warps of a block come to the same ones
+static void __syncwarp() { pthread_barrier_wait(&one_warp[threadIdx.x / 32]); }
 
 static float __shfl_xor_sync(unsigned, float mine, int offset) {
   exchanged[threadIdx.x] = mine;
-  __syncthreads();
+  __syncwarp();
   const float other = exchanged[threadIdx.x ^ offset];
-  __syncthreads();
+  __syncwarp();
   return other;
 }
 
@@ -37,6 +37,7 @@ static float __shfl_xor_sync(unsigned, float mine, int offset) {
 template <class Arguments>
 void launch(void (*entry)(const Arguments), const Arguments& arguments, int blocks) {
   pthread_barrier_init(&everyone, nullptr, LANES);
+  for (auto& barrier : one_warp) pthread_barrier_init(&barrier, nullptr, 32);
   for (int block = 0; block < blocks; block++) {
     std::vector<std::thread> threads;
     for (int lane = 0; lane < LANES; lane++) {
@@ -49,6 +50,7 @@ void launch(void (*entry)(const Arguments), const Arguments& arguments, int bloc
     for (auto& thread : threads) thread.join();
   }
   pthread_barrier_destroy(&everyone);
+  for (auto& barrier : one_warp) pthread_barrier_destroy(&barrier);
 }
 
 extern "C" void launch_forward(const ForwardArguments* arguments, int blocks) {

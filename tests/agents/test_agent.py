@@ -193,3 +193,19 @@ def test_sample_depends_on_its_generator_alone():
     assert not torch.equal(sample(logits, torch.Generator().manual_seed(4)), one)
     generator = torch.Generator().manual_seed(3)
     assert not torch.equal(sample(logits, generator), sample(logits, generator))
+
+
+@torch.no_grad()
+def test_introspection_forgets_the_reward_of_the_episode_before():
+    torch.manual_seed(0)
+    agent = make_agent(config(), SHAPES["mlp"], A, UNROLL)
+    obs, reward, first = steps()
+    reward = reward.clamp(-0.5, 0.5)  # inside what is not clipped
+
+    def told(reward):
+        (layer, _) = agent.introspect(obs, reward, first, agent.initial_state(B))
+        return layer.change
+
+    before = told(reward)
+    assert torch.equal(told(torch.where(first, reward + 0.3, reward)), before)
+    assert not torch.equal(told(reward + 0.3), before)

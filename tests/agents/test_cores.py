@@ -8,6 +8,7 @@ import torch
 
 from agents.config import AgentConfig, LSTMConfig, StackConfig
 from agents.cores import CORES
+from agents.cores.fake_srwm import FakeSRWM
 from agents.cores.lstm import LSTM
 from agents.cores.no_carry import NoCarry
 from agents.cores.srwm import draw_base
@@ -537,3 +538,9 @@ def test_a_base_is_drawn_as_in_the_paper(outputs):
         error = rows.numel() ** -0.5  # of the mean, in units of the deviation
         assert abs(rows.mean() * 4) < 4 * error
         assert abs(rows.std() * 4 - 1) < 4 * error
+
+
+def test_the_matrix_that_stays_is_drawn_like_the_one_that_does_not():
+    torch.manual_seed(0)
+    base = FakeSRWM(hidden_size=32 * 16, heads=32).base.detach()
+    assert abs(base.std() * 4 - 1) < 4 * base.numel() ** -0.5

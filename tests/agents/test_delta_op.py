@@ -143,7 +143,9 @@ def test_reference_gradients_equal_finite_differences(name):
 
 
 # 49 rows are two for most lanes; 65 of 24 are more than one warp has registers for.
-@pytest.mark.parametrize("size, outputs", [(4, 6), (8, 8), (16, 16), (16, 49), (24, 65), (32, 7)])
+@pytest.mark.parametrize(
+    "size, outputs", [(1, 1), (3, 3), (4, 6), (6, 6), (8, 8), (16, 16), (16, 49), (24, 65), (32, 7)]
+)
 @pytest.mark.parametrize("steps", [1, 2, 50, 63, 257])
 def test_fused_equals_the_reference(device, steps, size, outputs):
     inputs = problem(steps, size=size, outputs=outputs)
@@ -285,6 +287,22 @@ def test_nothing_is_kept_where_nothing_learns(device):
     torch.testing.assert_close(acting, learning, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("learning", range(5), ids=["q", "k", "v", "beta", "weights"])
+def test_one_input_alone_learns(device, learning):
+    inputs = [tensor.float().to(device) for tensor in problem()]
+    cotangents = [tensor.float().to(device) for tensor in cotangents_of(inputs)]
+    first = first_of(RESETS["middle"]).to(device)
+    expected = values_and_gradients(unroll(fused.delta, first), inputs, cotangents)
+    inputs[learning].requires_grad_()
+    outputs = unroll(fused.delta, first)(*inputs)
+    (gradient,) = torch.autograd.grad(
+        [output for output in outputs if output.requires_grad],
+        inputs[learning],
+        [c for c, output in zip(cotangents, outputs, strict=True) if output.requires_grad],
+    )
+    torch.testing.assert_close(gradient, expected[2 + learning], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_poisoned_weights_do_not_survive_a_reset(device, poison):
     inputs = [tensor.float().to(device) for tensor in problem()]
@@ -315,6 +333,7 @@ def test_what_the_kernel_cannot_do_is_left_to_the_reference(kind):
     first = first_of(RESETS["middle"])
     expected = unroll(reference.delta, first)(*inputs)
     assert not fused.available(*inputs)
+    assert expected[0].dtype == inputs[2].dtype
     torch.testing.assert_close(unroll(delta, first)(*inputs), expected, rtol=0, atol=0)
 
 
@@ -322,6 +341,13 @@ def test_what_the_kernel_cannot_do_is_left_to_the_reference(kind):
     "broken",
     [
         {"q": (T, B, H, D + 1)},
+        {
+            "q": (0, B, H, D),
+            "k": (0, B, H, D),
+            "v": (0, B, H, E),
+            "beta": (0, B, H),
+            "first": (0, B),
+        },
         {"k": (T, B, H, D + 1)},
         {"k": (T + 1, B, H, D)},
         {"v": (T, B, H, E + 1)},

@@ -63,7 +63,7 @@ def test_srwm(size, outputs):
     )
 
 
-@pytest.mark.parametrize("size, outputs", [*SHAPES, pytest.param(24, 73, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size, outputs", [*SHAPES, (24, 73)])
 def test_delta(size, outputs):
     inputs = test_delta_op.problem(STEPS, batch=2, heads=1, size=size, outputs=outputs)
     first = test_delta_op.random_resets(STEPS, batch=2)

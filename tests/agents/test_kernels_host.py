@@ -89,7 +89,18 @@ def test_what_is_new_is_compiled(spec, folder, tmp_path, compiler_runs, monkeypa
     result(spec)
     monkeypatch.setattr(host, "_cpu", lambda: "another processor")
     result(spec)
-    assert len(compiler_runs) == len(list(folder.iterdir())) == 5
+    monkeypatch.setenv("CXX", "g++ -DOTHER")  # another compiler
+    result(spec)
+    for name in compiled.HEADERS:
+        shutil.copy(compiled.HERE / name, tmp_path)
+    monkeypatch.setattr(compiled, "HERE", tmp_path)
+    result(spec)  # the same headers elsewhere
+    assert len(compiler_runs) == 6
+    for name in compiled.HEADERS:
+        with (tmp_path / name).open("a") as header:
+            header.write("// new\n")
+        result(spec)
+    assert len(compiler_runs) == len(list(folder.iterdir())) == 6 + len(compiled.HEADERS)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut short", "one byte"])

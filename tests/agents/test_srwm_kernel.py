@@ -1,5 +1,6 @@
 """The SRWM's fused kernel in float32 against the reference in float64."""
 
+import contextlib
 import logging
 from math import inf, nan
 
@@ -18,7 +19,7 @@ from tests.agents.kernels import (
 
 T, B, H, D, E = 50, 3, 5, 16, 16
 NAMES = ["y", "last shift", "d base", "dx", "d shift"]
-SIZES = [(4, 9), (8, 3), (16, 16), (24, 5), (32, 19)]  # D, E
+SIZES = [(1, 1), (3, 3), (4, 9), (6, 6), (8, 3), (16, 16), (24, 5), (32, 19)]  # D, E
 STEPS = [1, 2, 50, 63, 257]
 
 
@@ -212,6 +213,20 @@ def test_bfloat16_sequences(device):
             assert relative_error(ours, theirs) < (1e-4 if name.startswith("d") else 1e-5), name
 
 
+def test_bfloat16_rounds_to_the_nearest_and_to_even(device):
+    """Rows of y that lie half-way between two neighbours, and a NaN of a GPU's kind."""
+    base, x, shift = (torch.zeros_like(tensor) for tensor in problem(1, batch=1, heads=1))
+    x[..., 0] = 1
+    wanted = {1 + 2**-8: 1, 1 + 3 * 2**-8: 1 + 2**-6, 1 + 2**-8 + 2**-20: 1 + 2**-7}
+    base[0, : len(wanted), 0] = torch.tensor([*wanted])
+    base.view(torch.int32)[0, len(wanted), 0] = 0x7FFFFFFF
+    first = torch.zeros(1, 1, dtype=torch.bool)
+    arguments = (tensor.to(device) for tensor in (base, x.bfloat16(), first, shift))
+    y = fused.srwm(*arguments)[0].flatten().tolist()
+    assert y[: len(wanted)] == [*wanted.values()]
+    assert y[len(wanted)] != y[len(wanted)]
+
+
 def test_inputs_may_be_strided_and_are_not_changed(device):
     inputs = [tensor.to(device) for tensor in problem(70, size=4, outputs=9)]
     cotangents, first = cotangents_of(inputs), random_resets(70).to(device)
@@ -356,6 +371,16 @@ def test_can_be_compiled_with_what_surrounds_it(device, backend):
     )
 
 
+def test_the_references_can_be_asked_for_and_are_only_meanwhile():
+    arguments = problem(2)
+    for error in (None, RuntimeError):
+        with contextlib.suppress(RuntimeError), kernels.references_only():
+            assert not fused.available(*arguments)
+            if error:
+                raise error
+        assert fused.available(*arguments)
+
+
 @pytest.fixture
 def forgetful():
     """Kernels are looked for anew, and again after the test."""
@@ -389,6 +414,7 @@ def test_what_the_kernel_cannot_do_is_left_to_the_reference(forgetful, caplog, d
         actual = [unroll(srwm, first)(*inputs) for _ in range(2)]
     expected = unroll(reference.srwm, first)(*inputs)
     torch.testing.assert_close(actual, [expected] * 2, rtol=0, atol=0)
+    assert expected[0].dtype == dtype
     # Only a size that a person chose deserves a warning, and one is enough.
     assert len(caplog.records) == (kind == "large")
     assert "heads of size 33" in caplog.text or kind != "large"

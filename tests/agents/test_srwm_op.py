@@ -191,6 +191,8 @@ def test_a_poisoned_shift_does_not_survive_a_reset(poison):
     [
         {"base": (H + 1, ROWS, D)},
         {"base": (H, 2 * D + 4, D)},  # no output row is left
+        {"base": (H, 1, ROWS, D)},
+        {"x": (0, B, H, D), "first": (0, B)},
         {"x": (T, B, H, D + 1)},
         {"x": (T, B, H * D)},
         {"first": (T + 1, B)},

@@ -54,6 +54,7 @@ def check(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, first: Tensor, weights:
     """Raise ValueError unless these could be the arguments of `delta`."""
     if (
         q.dim() != 4
+        or len(q) < 1
         or k.shape != q.shape
         or v.shape[:-1] != q.shape[:-1]
         or beta.shape != q.shape[:-1]

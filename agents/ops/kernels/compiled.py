@@ -46,7 +46,7 @@ def _find(folder: Path, name: str, suffix: str) -> Path | None:
     for path in folder.glob(f"{name}-*{suffix}"):
         if path.name == f"{name}-{_digest(path.read_bytes())}{suffix}":
             return path
-        path.unlink()
+        path.unlink(missing_ok=True)  # another process may have seen it too
     return None
 
 

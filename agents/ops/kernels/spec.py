@@ -32,7 +32,12 @@ class Spec:
 
         A lane holds its rows of the matrix and of its gradient, and its part of a sum over all rows
         for each of two keys beside a key. What else it needs fits what 160 leaves of 255.
+
+        Raises:
+            ValueError: if no number of warps lets it.
         """
+        if 5 * self.size > 160:
+            raise ValueError(f"{self.source}: a head of size {self.size} fits no registers")
         warps = 1
         while self.size * (2 * -(-self.rows // (32 * warps)) + 3) > 160:
             warps *= 2

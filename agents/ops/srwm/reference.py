@@ -82,7 +82,9 @@ def check(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> None:
     rows, size = base.shape[-2:]
     steps, batch, heads = x.shape[:3]
     if (
-        rows - 2 * size - LEARNING_RATES < 1
+        base.dim() != 3
+        or steps < 1
+        or rows - 2 * size - LEARNING_RATES < 1
         or x.shape != (steps, batch, *base.shape[:1], size)
         or first.shape != (steps, batch)
         or shift.shape != (batch, heads, rows, size)
