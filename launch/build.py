@@ -54,9 +54,13 @@ def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
         for number, (since, until) in enumerate([(begin, middle), (middle, stop)])
         if since < until
     ]
-    device = "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
-    agent = build_agent(config, device)
+    agent = build_agent(config, acting_device(config))
     return RolloutWorker(groups, agent, config.learner.unroll_length, seed)
+
+
+def acting_device(config: RunConfig) -> str:
+    """Return where workers run the policy."""
+    return "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
 
 
 def cpu_count() -> int:

@@ -1,4 +1,4 @@
-"""Check and measure the kernels on a GPU, and write what came out as one JSON file.
+"""Check the kernels on a GPU, measure them and training, and write all that as one JSON file.
 
     make check-gpu [ARGS=FILE]          where make works
     python -m results.check_gpu FILE    elsewhere
@@ -30,6 +30,16 @@ SMALL = (
     "cuda and not registers"
     " and (bfloat16 or one_output or checkpoint or (equals_the_reference and 63 and 32))"
 )
+# One node: worker and learner share the GPU, and the games have most of the cores.
+NODE = ["launch.workers=1", "launch.envs_per_worker=1008", "learner.batch_size=168"]
+NODE += ["launch.worker_gpus=0.5", "launch.learner_gpus=0.5"]
+NODE += [f"envs.threads={max(1, (os.cpu_count() or 1) // 2 - 1)}"]
+BENCHMARKS = {
+    "core": ["core", "--device", "cuda"],
+    "learner": ["learner", "paper-easy6"],
+    "e2e": ["e2e", "paper-easy6", *NODE],
+    "e2e_lstm": ["e2e", "paper-easy6", *NODE, "agent.core=lstm"],
+}
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 SANITIZER = ["compute-sanitizer", "--error-exitcode", "9", "--tool"]
 
@@ -72,11 +82,13 @@ def main(target: Path) -> int:
             for tool in ("memcheck", "racecheck"):
                 under = [*SANITIZER, tool]
                 result[tool] = run_tests(folder, "-k", SMALL, under=under)
-        figures = folder / "core.json"
-        command = ["bench", "core", "--device", "cuda", "--json", str(figures)]
-        print("$ srwm", *command, flush=True)
-        status = subprocess.run([sys.executable, "-m", "launch", *command]).returncode
-        result["bench"] = json.loads(figures.read_text()) if figures.exists() else None
+        status = 0
+        for name, command in BENCHMARKS.items():
+            figures = folder / f"{name}.json"
+            command = ["bench", *command, "--json", str(figures)]
+            print("$ srwm", *command, flush=True)
+            status |= subprocess.run([sys.executable, "-m", "launch", *command]).returncode
+            result[name] = json.loads(figures.read_text()) if figures.exists() else None
     parts = [result[part] for part in ("tests", "memcheck", "racecheck") if part in result]
     good = not status and all(p["passed"] and not p["exit_status"] for p in parts)
     target.write_text(json.dumps({"good": good, **result}, indent=1) + "\n")

@@ -16,7 +16,7 @@ from envs import env_spec, make_env
 from launch.bench.batch import random_batch, random_obs
 from launch.bench.machine import machine
 from launch.bench.memory import memory_gb
-from launch.build import build_agent, build_learner, cpu_count
+from launch.build import acting_device, build_agent, build_learner, cpu_count
 from launch.config import RunConfig
 from launch.placement import make_flow
 from learners import Learner
@@ -80,7 +80,7 @@ def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -
     step("environments alone")
     environments = _rate(_environments(config), seconds / 6)
     step("acting alone")
-    acting = _rate(_acting(config, build_agent(config)), seconds / 6)
+    acting = _rate(_acting(config, build_agent(config, acting_device(config))), seconds / 6)
     step("learning alone")
     learning = _rate(_learning(config, build_learner(config)), seconds / 3)
     return EndToEnd(acting, learning, environments, total, memory)
@@ -140,12 +140,14 @@ def _acting(config: RunConfig, agent: Agent) -> Callable[[], int]:
     reward, first = torch.zeros(1, envs), torch.zeros(1, envs, dtype=torch.bool)
     generator = torch.Generator().manual_seed(config.seed)
     state = agent.initial_state(envs)
+    device = acting_device(config)
 
     @torch.inference_mode()
     def work() -> int:
         nonlocal state
-        output, state = agent(obs, reward, first, state)
-        sample(output.logits[0], generator)
+        seen = (tensor.to(device) for tensor in (obs, reward, first))
+        output, state = agent(*seen, state)
+        sample(output.logits[0].cpu(), generator)
         return envs
 
     return work
