@@ -14,24 +14,16 @@ from collections import deque
 from typing import Any, NamedTuple
 
 import ray
-import torch
 from ray.exceptions import RayActorError, RayTaskError
 
 from envs import env_spec
+from launch.actors import LearnerActor, WorkerActor
 from launch.batcher import Batcher, Piece
-from launch.build import build_learner, build_worker, cpu_count
+from launch.build import cpu_count
 from launch.config import RunConfig
 from launch.errors import RunError, UserError
 from launch.flow import RolloutInfo, UpdateReport
-from learners import (
-    Learner,
-    Rollout,
-    TrainingDivergedError,
-    Weights,
-    join,
-    join_group,
-    open_store,
-)
+from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
 
@@ -64,75 +56,6 @@ def _no_cluster(address: str | None, error: Exception) -> UserError:
         f"launch.address: no Ray cluster answers at {address!r} ({reason}): "
         "use auto, HOST:PORT or ray://HOST:PORT"
     )
-
-
-class WorkerActor:
-    """A rollout worker in its own process."""
-
-    def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
-        run = RunConfig.model_validate(config)
-        # On a cluster a worker has the one CPU that it asks for; here they share what there is.
-        shared = 1 if run.launch.address else max(1, cpu_count() // run.launch.workers)
-        torch.set_num_threads(run.launch.worker_threads or shared)
-        self.worker = build_worker(run, index, life)
-
-    @ray.method(num_returns=2)
-    def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
-        """Act with `weights`."""
-        return self.worker.rollout(weights)
-
-
-class LearnerActor:
-    """A learner in its own process; several of them share every batch."""
-
-    learner: Learner
-
-    def __init__(self, config: dict[str, Any], rank: int) -> None:
-        self.run = RunConfig.model_validate(config)
-        self.rank = rank
-        # On a cluster each may have a machine to itself; here they share what there is.
-        shared = cpu_count() if self.run.launch.address else cpu_count() // self._size
-        torch.set_num_threads(self.run.launch.learner_threads or max(1, shared))
-        self.store: Any = None
-
-    @property
-    def _size(self) -> int:
-        return self.run.learner.devices
-
-    def meeting_place(self) -> tuple[str, int]:
-        """Return the host and the port at which the other learners find this one."""
-        host = ray.util.get_node_ip_address()
-        self.store = open_store(host)
-        return host, self.store.port
-
-    def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
-        """Meet the others, if there are any, and begin, from what an earlier learner saved."""
-        group = join_group(self.rank, self._size, *place, self.store) if place else None
-        self.learner = build_learner(self.run, group)
-        if saved:
-            self.learner.load(saved)
-
-    @ray.method(num_returns=2)
-    def update(
-        self, cuts: list[tuple[int, int]], *rollouts: Rollout
-    ) -> tuple[UpdateReport, Weights | None]:
-        """Learn from the environments [start, stop) of each rollout.
-
-        The weights are the same in every learner, and returned by the first.
-        """
-        pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
-        metrics = self.learner.update(join(pieces))
-        learner = self.learner
-        report = UpdateReport(learner.frames, learner.version, metrics, [], 0.0)
-        return report, None if self.rank else learner.weights()
-
-    def weights(self) -> Weights:
-        """Return the current parameters."""
-        return self.learner.weights()
-
-    def state(self) -> dict[str, Any]:
-        """Return the learner's state for a checkpoint."""
-        return self.learner.state()
 
 
 class Gpus(NamedTuple):
