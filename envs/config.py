@@ -88,7 +88,7 @@ class EnvsConfig(BaseModel):
     @model_validator(mode="after")
     def _levels_exist(self) -> EnvsConfig:
         if not self.is_procgen:
-            for key in ("distribution_mode", "num_levels", "start_level"):
+            for key in ("distribution_mode", "num_levels", "start_level", "threads"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(
                         f"{key} {getattr(self, key)!r} is for ProcGen, and {self.tasks[0]!r} is "

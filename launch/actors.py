@@ -7,7 +7,7 @@ from typing import Any
 import ray
 import torch
 
-from launch.build import build_learner, build_worker, cpu_count
+from launch.build import build_learner, build_worker, cpu_count, learning_device
 from launch.config import RunConfig
 from launch.flow import RolloutInfo, UpdateReport
 from learners import Learner, Rollout, Weights, join, join_group, open_store
@@ -54,7 +54,10 @@ class LearnerActor:
 
     def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
         """Meet the others, if there are any, and begin, from what an earlier learner saved."""
-        group = join_group(self.rank, self._size, *place, self.store) if place else None
+        group = None
+        if place:
+            device = learning_device(self.run)
+            group = join_group(device, self.rank, self._size, *place, self.store)
         self.learner = build_learner(self.run, group)
         if saved:
             self.learner.load(saved)

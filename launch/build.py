@@ -9,7 +9,7 @@ import torch
 from torch.distributed import ProcessGroup
 
 from agents import Agent, make_agent
-from envs import env_spec, make_env
+from envs import VectorEnv, env_spec, make_env
 from launch.config import RunConfig
 from launch.worker import RolloutWorker
 from learners import Learner
@@ -33,10 +33,15 @@ def build_agent(config: RunConfig, device: str = "cpu") -> Agent:
 
 
 def build_learner(config: RunConfig, group: ProcessGroup | None = None) -> Learner:
-    """Build the learner, or one of a group, on a GPU if there is one."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    """Build the learner, or one of a group."""
+    device = learning_device(config)
     agent = build_agent(config, device)
     return Learner(agent, config.learner, config.total_frames, device, group)
+
+
+def learning_device(config: RunConfig) -> str:
+    """Return where the learner is."""
+    return "cuda" if config.launch.learner_gpus and torch.cuda.is_available() else "cpu"
 
 
 def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
@@ -46,16 +51,23 @@ def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
     same levels with the same luck again.
     """
     seed = int(np.random.SeedSequence([config.seed, index, life]).generate_state(1)[0]) >> 1
+    groups = build_environments(config, index, seed)
+    agent = build_agent(config, acting_device(config))
+    return RolloutWorker(groups, agent, config.learner.unroll_length, seed)
+
+
+def build_environments(config: RunConfig, index: int, seed: int) -> list[VectorEnv]:
+    """Build the environments of worker `index`; two halves where they step in threads of their own.
+
+    The halves take turns: while one steps, the policy acts for the other.
+    """
     begin, stop = (config.launch.envs_per_worker * i for i in (index, index + 1))
-    # Two halves take turns where environments step in threads beside this one.
     middle = (begin + stop) // 2 if config.envs.threads else begin
-    groups = [
+    return [
         make_env(config.envs, until - since, seed=seed + number, offset=since)
         for number, (since, until) in enumerate([(begin, middle), (middle, stop)])
         if since < until
     ]
-    agent = build_agent(config, acting_device(config))
-    return RolloutWorker(groups, agent, config.learner.unroll_length, seed)
 
 
 def acting_device(config: RunConfig) -> str:

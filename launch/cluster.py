@@ -75,6 +75,7 @@ class Order(NamedTuple):
 class Update(NamedTuple):
     """An update that the learners have been asked for."""
 
+    report: ray.ObjectRef  # the first learner's
     weights: ray.ObjectRef
     pending: list[ray.ObjectRef]  # the reports of those learners that are not done
 
@@ -93,9 +94,11 @@ class RayFlow:
         frames = saved["learner"]["frames"] if saved else 0
         self._lives = frames
         self._gpus = self._share_out_gpus()
-        self.learners = self._start_learners(saved["learner"] if saved else None)
-        self.weights = self.learners[0].weights.remote()
+        self.learners, starts = self._start_learners(saved["learner"] if saved else None)
         self.workers = [self._start_worker(i) for i in range(config.launch.workers)]
+        for start in starts:
+            self._result(start)
+        self.weights = self.learners[0].weights.remote()
         self._deaths = [0] * config.launch.workers
         self._idle = deque(range(config.launch.workers))
         self._orders: dict[ray.ObjectRef, Order] = {}  # by the reference to their RolloutInfo
@@ -112,11 +115,12 @@ class RayFlow:
             if done in self._orders:
                 self._collect(done)
                 continue
-            report = self._report(done)
+            latest = self._result(done)
             pending.remove(done)
-            if pending:  # of the other learners, who will say the same
+            if pending:  # another learner is not done
                 continue
             update = self._updates.popleft()
+            report: UpdateReport = latest if done == update.report else ray.get(update.report)
             # Only now: a worker that is given weights that are not there yet would wait for them.
             self.weights = update.weights
             arrived, self._arrived = self._arrived, []
@@ -124,7 +128,7 @@ class RayFlow:
 
     def save(self) -> dict[str, Any]:
         """Return the learner's state; the workers begin new episodes when a run is resumed."""
-        return {"learner": ray.get(self.learners[0].state.remote())}
+        return {"learner": self._result(self.learners[0].state.remote())}
 
     def close(self) -> None:
         """Stop the actors, and the cluster if it was started here."""
@@ -184,22 +188,23 @@ class RayFlow:
             return Gpus(learner=0, worker=0)
         wanted = learners * launch.learner_gpus + launch.workers * launch.worker_gpus
         if wanted > here:
-            raise RunError(
+            raise UserError(
                 f"{learners} learners x launch.learner_gpus {launch.learner_gpus:g} and "
                 f"{launch.workers} workers x launch.worker_gpus {launch.worker_gpus:g} are more "
                 f"than the {here:g} GPUs here"
             )
         return Gpus(launch.learner_gpus, launch.worker_gpus)
 
-    def _start_learners(self, saved: dict[str, Any] | None) -> list[Any]:
+    def _start_learners(
+        self, saved: dict[str, Any] | None
+    ) -> tuple[list[Any], list[ray.ObjectRef]]:
+        """Return the learners, and what is there once each has started."""
         devices = self.config.learner.devices
         actor = self._actor(self.learner_class, self._gpus.learner)
         learners = [actor.remote(self._tree, rank) for rank in range(devices)]
         place = learners[0].meeting_place.remote() if devices > 1 else None
         shared = ray.put(saved)
-        for learner in learners:
-            learner.start.remote(place, shared)
-        return learners
+        return learners, [learner.start.remote(place, shared) for learner in learners]
 
     def _start_worker(self, index: int) -> Any:
         self._lives += 1
@@ -217,7 +222,8 @@ class RayFlow:
         while self.batcher.ready and len(self._updates) < UPDATES_IN_FLIGHT and self._unlearnt > 0:
             share = learner.batch_size // learner.devices
             refs = [self._ask(each, self.batcher.take(share)) for each in self.learners]
-            self._updates.append(Update(refs[0][1], pending=[report for report, _ in refs]))
+            report, weights = refs[0]
+            self._updates.append(Update(report, weights, pending=[each for each, _ in refs]))
             self._unlearnt -= learner.unroll_length * learner.batch_size
         # In flight is then at most this and one rollout of each worker.
         limit = launch.queue_batches * learner.batch_size
@@ -232,18 +238,21 @@ class RayFlow:
         refs: list[ray.ObjectRef] = learner.update.remote(cuts, *(p.rollout for p in pieces))
         return refs
 
-    def _report(self, done: ray.ObjectRef) -> UpdateReport:
+    def _result(self, done: ray.ObjectRef) -> Any:
+        """Return what a learner has done.
+
+        Raises:
+            RunError: if it died, or if it lost the others of its group.
+        """
         try:
-            report: UpdateReport = ray.get(done)
+            return ray.get(done)
         except RayActorError as error:
-            raise RunError(f"the learner died: {str(error).splitlines()[0]}") from error
+            raise RunError(f"the learner died: {_first_line(error)}") from error
         except RayTaskError as error:
             # A learner that dies leaves the others in the middle of a sum, which then fails.
             if self.config.learner.devices == 1 or isinstance(error, TrainingDivergedError):
                 raise
-            reason = str(error.cause).splitlines()[0]
-            raise RunError(f"the learners lost each other: {reason}") from error
-        return report
+            raise RunError(f"a learner of the group failed: {_first_line(error.cause)}") from error
 
     def _collect(self, done: ray.ObjectRef) -> None:
         """Queue a finished rollout; start its worker anew if it died."""
@@ -252,7 +261,7 @@ class RayFlow:
             info: RolloutInfo = ray.get(done)
         except RayActorError as error:
             self._deaths[order.worker] += 1
-            reason = str(error).splitlines()[0]
+            reason = _first_line(error)
             if self._deaths[order.worker] >= DEATHS_IN_A_ROW:
                 raise RunError(f"worker {order.worker} dies again and again: {reason}") from error
             log.warning("worker %d died and is started anew: %s", order.worker, reason)
@@ -262,3 +271,7 @@ class RayFlow:
             self.batcher.add(order.rollout, info.num_envs)
             self._arrived.append(info)
         self._idle.append(order.worker)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -37,12 +37,13 @@ class LaunchConfig(BaseModel):
     worker_gpus: Share = 0.0
     """GPUs of each worker, as Ray counts them: 0.5 is half of one. With 0 it acts on the CPU."""
     learner_gpus: Share = 1.0
-    """GPUs of each learner, in a cluster that has any."""
+    """GPUs of each learner, in a cluster that has any. With 0 it learns on the CPU."""
     worker_threads: Count | None = None
     """CPU threads of torch in each worker; by default its share of this machine's cores, and one on
     a cluster (`address`). In mode `local`, `learner_threads` is for all."""
     learner_threads: Count | None = None
-    """CPU threads of torch in the learner; by default all of its machine's cores."""
+    """CPU threads of torch in the learner; by default all of its machine's cores, which several
+    learners that Ray starts on this machine share."""
 
 
 class CheckpointConfig(BaseModel):
@@ -72,11 +73,16 @@ class RunConfig(BaseModel):
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     @model_validator(mode="after")
-    def _one_process_has_one_learner(self) -> RunConfig:
+    def _learners_have_room(self) -> RunConfig:
         if self.launch.mode == "local" and self.learner.devices > 1:
             raise ValueError(
                 f"learner.devices {self.learner.devices} needs launch.mode ray: "
                 "in mode local there is one process and one learner"
+            )
+        if self.learner.devices > 1 and 0 < self.launch.learner_gpus < 1:
+            raise ValueError(
+                f"launch.learner_gpus {self.launch.learner_gpus:g} with learner.devices "
+                f"{self.learner.devices}: several learners need a whole GPU each, or 0"
             )
         return self
 

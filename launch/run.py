@@ -14,7 +14,9 @@ from learners import checkpoint
 
 log = logging.getLogger(__name__)
 
-# A resumed run is the same run: its network, its tasks and the shape of what waits stay.
+# A resumed run is the same run: its network, its tasks and the shape of what waits stay. How fast
+# the tasks are stepped is free.
+FREE = ("envs.threads",)
 FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length")
 
 
@@ -59,7 +61,9 @@ class RunFolder:
         if not run.config_file.is_file():
             raise UserError(f"{path}: not a run folder: it has no config.yaml")
         for key in override_keys(overrides):
-            if any(f"{key}.".startswith(f"{f}.") or f.startswith(f"{key}.") for f in FIXED):
+            if key not in FREE and any(
+                f"{key}.".startswith(f"{f}.") or f.startswith(f"{key}.") for f in FIXED
+            ):
                 raise UserError(
                     f"{key}: cannot change when a run is resumed; start a new run for that"
                 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import torch
 import torch.distributed as dist
 
 PATIENCE = timedelta(minutes=10)  # a learner waits for another's part; kernels may be compiling
@@ -20,13 +19,12 @@ def open_store(host: str) -> dist.TCPStore:
 
 
 def join_group(
-    rank: int, size: int, host: str, port: int, store: dist.TCPStore | None
+    device: str, rank: int, size: int, host: str, port: int, store: dist.TCPStore | None
 ) -> dist.ProcessGroup:
     """Meet the other learners; return once all are there.
 
-    NCCL connects those that have a GPU, gloo those that have not.
-
     Args:
+        device: of every learner; NCCL connects them on "cuda", gloo on "cpu".
         rank: of this learner, 0..size-1.
         size: the number of learners.
         host: where the store is.
@@ -34,7 +32,7 @@ def join_group(
         store: the store itself, for the learner that opened it.
     """
     store = store or dist.TCPStore(host, port, is_master=False, timeout=PATIENCE)
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    backend = "nccl" if device == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     group = dist.group.WORLD
     assert group is not None  # it has just been made

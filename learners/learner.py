@@ -42,7 +42,7 @@ class Learner:
 
     Learners of one `group` hold the same agent, and each is given its share of every batch; the
     shares are equally large. All take the step that one would take from the whole batch, and report
-    what one would.
+    its losses; the first alone looks at the memory.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Learner:
     ) -> None:
         self.agent = agent.to(device)
         self.group = group
-        self.size = group.size() if group else 1
+        self.rank, self.size = (group.rank(), group.size()) if group else (0, 1)
         # Sums gradients while the backward pass still runs; what it wraps is the agent itself.
         self.model = DistributedDataParallel(self.agent, process_group=group) if group else agent
         self.device = torch.device(device)
@@ -85,7 +85,8 @@ class Learner:
         steps, envs = batch.action.shape
         learning_rate = self._learning_rate()
         # By the count of updates, so that a resumed run looks when an uninterrupted one does.
-        memory = self._memory(batch) if self.version % INTROSPECT_EVERY == 0 else {}
+        looks = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
+        memory = self._memory(batch) if looks else {}
         loss, parts = self._loss(batch)
         self.optimiser.zero_grad()
         (loss * self.size).backward()  # a group averages gradients, and losses are sums
@@ -123,11 +124,11 @@ class Learner:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return all that a later `load` needs, as a tree of tensors and plain values."""
+        """Return all that a later `load` needs, as a tree of CPU tensors and plain values."""
         return {
-            "agent": self.agent.state_dict(),
+            "agent": {name: tensor.cpu() for name, tensor in self.agent.state_dict().items()},
             "optimiser": {
-                name: dict(self.optimiser.state[parameter])
+                name: {key: value.cpu() for key, value in self.optimiser.state[parameter].items()}
                 for name, parameter in self.agent.named_parameters()
             },
             "frames": self.frames,

@@ -30,15 +30,19 @@ SMALL = (
     "cuda and not registers"
     " and (bfloat16 or one_output or checkpoint or (equals_the_reference and 63 and 32))"
 )
-# One node: worker and learner share the GPU, and the games have most of the cores.
-NODE = ["launch.workers=1", "launch.envs_per_worker=1008", "learner.batch_size=168"]
-NODE += ["launch.worker_gpus=0.5", "launch.learner_gpus=0.5"]
-NODE += [f"envs.threads={max(1, (os.cpu_count() or 1) // 2 - 1)}"]
+# One node, whose worker or workers and learner share the GPU; the games have most of the cores.
+CORES = os.cpu_count() or 1
+SHARED = ["learner.batch_size=168", "launch.learner_gpus=0.5"]
+ONE_WORKER = [*SHARED, "launch.workers=1", "launch.envs_per_worker=1008", "launch.worker_gpus=0.5"]
+ONE_WORKER += ["launch.queue_batches=6", f"envs.threads={max(1, CORES // 2 - 1)}"]
+FOUR_WORKERS = [*SHARED, "launch.workers=4", "launch.envs_per_worker=252"]
+FOUR_WORKERS += ["launch.worker_gpus=0.125", "launch.queue_batches=3", "envs.threads=1"]
 BENCHMARKS = {
     "core": ["core", "--device", "cuda"],
+    "e2e": ["e2e", "paper-easy6", *ONE_WORKER],
+    "e2e_four_workers": ["e2e", "paper-easy6", *FOUR_WORKERS],
+    "e2e_lstm": ["e2e", "paper-easy6", *ONE_WORKER, "agent.core=lstm"],
     "learner": ["learner", "paper-easy6"],
-    "e2e": ["e2e", "paper-easy6", *NODE],
-    "e2e_lstm": ["e2e", "paper-easy6", *NODE, "agent.core=lstm"],
 }
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 SANITIZER = ["compute-sanitizer", "--error-exitcode", "9", "--tool"]
@@ -64,37 +68,63 @@ def run_tests(folder: Path, *options: str, under: list[str] | None = None) -> di
     }
 
 
+def train_and_resume(folder: Path) -> bool:
+    """Train a few updates on the GPU, with Ray, and go on from what was saved."""
+    run = folder / "run"
+    first = ["train", "quickstart", "total_frames=16_000", f"run_dir={run}"]
+    then = ["train", "--resume", str(run), "total_frames=32_000"]
+    return not (srwm(*first) or srwm(*then))
+
+
+def srwm(*arguments: str) -> int:
+    """Run a command and return its exit status."""
+    print("$ srwm", *arguments, flush=True)
+    return subprocess.run([sys.executable, "-m", "launch", *arguments]).returncode
+
+
 def main(target: Path) -> int:
-    """Run everything, whatever fails, and return the exit status."""
+    """Run everything, whatever fails, and return the exit status.
+
+    The file is written anew after each part, so that what was measured is there if time runs out.
+    """
     if not torch.cuda.is_available():
         print("check_gpu: torch finds no GPU here", file=sys.stderr)
         return 2
     result: dict[str, Any] = {
+        "good": False,
         "date": date.today().isoformat(),
         "gpu": torch.cuda.get_device_name(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
     }
+
+    def keep(**part: Any) -> None:
+        result.update(part)
+        target.write_text(json.dumps(result, indent=1) + "\n")
+
+    keep()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        result["tests"] = run_tests(folder, "-k", ON_GPU, "-m", "slow or not slow")
+        parts = [run_tests(folder, "-k", ON_GPU, "-m", "slow or not slow")]
+        keep(tests=parts[0])
+        statuses = []
+        for part, command in BENCHMARKS.items():
+            figures = folder / f"{part}.json"
+            statuses.append(srwm("bench", *command, "--json", str(figures)))
+            keep(**{part: json.loads(figures.read_text()) if figures.exists() else None})
+        trained = train_and_resume(folder)
+        keep(trained_and_resumed=trained)
         if shutil.which(SANITIZER[0]):
             for tool in ("memcheck", "racecheck"):
-                under = [*SANITIZER, tool]
-                result[tool] = run_tests(folder, "-k", SMALL, under=under)
-        status = 0
-        for name, command in BENCHMARKS.items():
-            figures = folder / f"{name}.json"
-            command = ["bench", *command, "--json", str(figures)]
-            print("$ srwm", *command, flush=True)
-            status |= subprocess.run([sys.executable, "-m", "launch", *command]).returncode
-            result[name] = json.loads(figures.read_text()) if figures.exists() else None
-    parts = [result[part] for part in ("tests", "memcheck", "racecheck") if part in result]
-    good = not status and all(p["passed"] and not p["exit_status"] for p in parts)
-    target.write_text(json.dumps({"good": good, **result}, indent=1) + "\n")
-    print(f"{'good' if good else 'NOT good'}: see {target}")
-    return 0 if good else 1
+                parts.append(run_tests(folder, "-k", SMALL, under=[*SANITIZER, tool]))
+                keep(**{tool: parts[-1]})
+    tested = all(part["passed"] and not part["exit_status"] for part in parts)
+    keep(good=tested and trained and not any(statuses))
+    print(f"{'good' if result['good'] else 'NOT good'}: see {target}")
+    return 0 if result["good"] else 1
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).parent.is_dir():
+        sys.exit("usage: python -m results.check_gpu FILE, in a folder that exists")
     sys.exit(main(Path(sys.argv[1])))

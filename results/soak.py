@@ -15,6 +15,7 @@ import re
 import sys
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,15 @@ def watch(pid: int, target: Path) -> None:
     """Write one line of memory in MB by process each ten seconds, until the driver has ended."""
     driver = psutil.Process(pid)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w") as file:
-        while driver.is_running() and driver.status() != psutil.STATUS_ZOMBIE:
+    with target.open("w") as file, suppress(psutil.NoSuchProcess):
+        while driver.status() != psutil.STATUS_ZOMBIE:
             memory = {}
             for process in (driver, *driver.children(recursive=True)):
                 try:
                     # Shared pages, those of rollouts, are counted once over all processes.
                     mb = process.memory_full_info().pss / 1e6
-                    memory[f"{_name(process)} {process.pid}"] = round(mb, 1)
+                    name = "driver" if process == driver else _name(process)
+                    memory[f"{name} {process.pid}"] = round(mb, 1)
                 except psutil.Error:
                     continue
             file.write(json.dumps({"time": time.time(), "memory": memory}) + "\n")
@@ -93,7 +95,7 @@ def _name(process: psutil.Process) -> str:
     if found := re.match(r"ray::\w+", words[0]):
         return found[0]
     script = next((word for word in words[1:] if word.endswith(".py")), "")
-    return Path(script or words[0]).name if "launch" not in words else "driver"
+    return Path(script or words[0]).name
 
 
 def main(command: str, *arguments: str) -> None:

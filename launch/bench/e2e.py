@@ -12,11 +12,17 @@ import torch
 from rich.table import Table
 
 from agents import Agent, sample
-from envs import env_spec, make_env
+from envs import env_spec
 from launch.bench.batch import random_batch, random_obs
 from launch.bench.machine import machine
 from launch.bench.memory import memory_gb
-from launch.build import acting_device, build_agent, build_learner, cpu_count
+from launch.build import (
+    acting_device,
+    build_agent,
+    build_environments,
+    build_learner,
+    cpu_count,
+)
 from launch.config import RunConfig
 from launch.placement import make_flow
 from learners import Learner
@@ -120,16 +126,17 @@ def _rate(work: Callable[[], int], seconds: float) -> float:
 
 
 def _environments(config: RunConfig) -> Callable[[], int]:
-    env = make_env(config.envs, config.launch.envs_per_worker, seed=config.seed)
-    actions = np.random.default_rng(config.seed).integers(
-        env.spec.num_actions, size=(100, env.num_envs)
-    )
+    groups = build_environments(config, 0, config.seed)
+    rng = np.random.default_rng(config.seed)
+    actions = [rng.integers(env.spec.num_actions, size=(100, env.num_envs)) for env in groups]
 
     def work() -> int:
-        for action in actions:
-            env.act(action)
-            env.observe()
-        return actions.size
+        for step in zip(*actions, strict=True):
+            for env, action in zip(groups, step, strict=True):
+                env.act(action)
+            for env in groups:
+                env.observe()
+        return sum(action.size for action in actions)
 
     return work
 

@@ -141,6 +141,26 @@ CASES = {
         [*TRAIN, "learner.batch_size=0"],
         ["learner.batch_size", "not 0"],
     ),
+    "batch that the learners cannot share": (
+        small_config,
+        [*TRAIN, "learner.devices=3", "launch.mode=ray"],
+        ["learner", "batch_size 4", "devices 3"],
+    ),
+    "several learners in one process": (
+        small_config,
+        [*TRAIN, "learner.devices=2"],
+        ["learner.devices 2", "launch.mode ray"],
+    ),
+    "several learners on one GPU": (
+        small_config,
+        [*TRAIN, "learner.devices=2", "launch.mode=ray", "launch.learner_gpus=0.5"],
+        ["launch.learner_gpus 0.5", "a whole GPU each"],
+    ),
+    "threads of environments that have none": (
+        small_config,
+        [*TRAIN, "envs.threads=2"],
+        ["threads 2", "ProcGen"],
+    ),
     "address where nobody answers": (
         small_config,
         [*TRAIN, "launch.mode=ray", "launch.address=127.0.0.1:1"],

@@ -9,7 +9,7 @@ import ray
 from launch.batcher import Batcher
 from launch.cluster import RayFlow
 from launch.config import parse_config
-from launch.errors import RunError
+from launch.errors import UserError
 from tests.launch.runs import TMAZE, changed
 
 
@@ -99,5 +99,5 @@ def test_gpus_are_shared_out_where_there_are_any(here, shares, monkeypatch):
 def test_more_gpus_than_there_are_is_told(monkeypatch):
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 1})
     flow = flow_of(workers=4, waiting=0, launch__worker_gpus=0.25)
-    with pytest.raises(RunError, match="than the 1 GPUs here"):  # Ray would wait for ever
+    with pytest.raises(UserError, match="than the 1 GPUs here"):  # Ray would wait for ever
         flow._share_out_gpus()

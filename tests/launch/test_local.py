@@ -2,12 +2,15 @@
 
 import pytest
 
+from launch.config import read_yaml
 from tests.launch.runs import (
     PROCGEN,
     TMAZE,
     assert_resumes_as_uninterrupted,
     assert_same_checkpoint,
     checkpoints,
+    copy_run,
+    main,
     rows,
     train,
     without_clock,
@@ -43,6 +46,14 @@ def test_the_learning_rate_falls_in_a_line(trained_tmaze):
 def test_a_resumed_run_is_the_uninterrupted_one_with_procgen(trained_procgen, tmp_path):
     last = PROCGEN["total_frames"]
     assert_resumes_as_uninterrupted(trained_procgen, tmp_path / "resumed", middle=75, last=last)
+
+
+def test_a_resumed_run_may_step_its_games_in_threads(trained_procgen, tmp_path):
+    """Two halves with a thread each, from what one whole without threads has saved."""
+    resumed = copy_run(trained_procgen, tmp_path / "resumed", until=75)
+    assert main("train", "--resume", str(resumed), "envs.threads=1") == 0
+    assert rows(resumed)[-1]["frames"] == PROCGEN["total_frames"]
+    assert read_yaml(resumed / "config.yaml")["envs"]["threads"] == 1
 
 
 def test_the_same_seed_is_the_same_run_with_procgen(trained_procgen, tmp_path):

@@ -62,7 +62,7 @@ def one_of_two(core, rank, place, results):
         store = open_store("127.0.0.1")
         for _ in range(SIZE - 1):
             place.put(store.port)
-    group = join_group(rank, SIZE, "127.0.0.1", store.port if store else place.get(), store)
+    group = join_group("cpu", rank, SIZE, "127.0.0.1", store.port if store else place.get(), store)
     results.put((rank, learn(core, group, rank)))
 
 
