@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -22,6 +21,7 @@ from launch.terminal import (
     help_without_command,
     json_option,
     notes,
+    write_json,
 )
 
 
@@ -110,14 +110,14 @@ def evaluate(
     if file:
         frames = saved["learner"]["frames"]
         means = {name: mean_normalised([s for s in scores if s.split == name]) for name in chosen}
-        result = {
+        result: dict[str, object] = {
             "run": run,
             "frames": frames,
             "seed": seed,
             "scores": [score._asdict() for score in scores],
             "mean_normalised": means,
         }
-        file.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(file, result)
 
 
 @srwm.command()

@@ -34,6 +34,10 @@ class RolloutWorker:
         self, groups: Sequence[VectorEnv], agent: Agent, unroll_length: int, seed: int
     ) -> None:
         self.groups = tuple(groups)
+        stops = itertools.accumulate(env.num_envs for env in self.groups)
+        self._columns = [
+            (stop - env.num_envs, stop) for env, stop in zip(self.groups, stops, strict=True)
+        ]
         self.tasks = tuple(task for env in self.groups for task in env.tasks)
         self.num_envs = len(self.tasks)
         self.agent = agent.eval()
@@ -53,16 +57,16 @@ class RolloutWorker:
             load_agent(self.agent, parameters)
             self.version = weights.version
         rollout = self._empty()
-        parts = self._parts(rollout)
+        parts = [rollout.columns(*columns) for columns in self._columns]
         for part, state in zip(parts, self.states, strict=True):
             for into, carried in zip(part.state, state, strict=True):
                 into[:] = carried.cpu().numpy()
         for t in range(self.unroll_length):
             for number, part in enumerate(parts):
                 self._act(number, part, t)
-        episodes = []
         for env, part in zip(self.groups, parts, strict=True):
             _record(env, part, self.unroll_length)
+        episodes = []
         for reward, first in zip(rollout.reward[1:], rollout.first[1:], strict=True):
             episodes += self.tracker.step(reward, first)
         return rollout, RolloutInfo(self.num_envs, episodes, time.perf_counter() - started)
@@ -84,12 +88,10 @@ class RolloutWorker:
 
     def restore(self, tree: dict[str, Any]) -> None:
         """Continue from `save()`, its arrays as tensors."""
-        sizes = [env.num_envs for env in self.groups]
-        stops = list(itertools.accumulate(sizes))
-        for env, size, stop in zip(self.groups, sizes, stops, strict=True):
-            env.restore([state.numpy().tobytes() for state in tree["envs"][stop - size : stop]])
-        whole = [tensor.to(self.device).split(sizes) for tensor in tree["core"]]
-        self.states = [tuple(parts[i] for parts in whole) for i in range(len(sizes))]
+        for env, (start, stop) in zip(self.groups, self._columns, strict=True):
+            env.restore([state.numpy().tobytes() for state in tree["envs"][start:stop]])
+        core = [tensor.to(self.device) for tensor in tree["core"]]
+        self.states = [tuple(part[slice(*columns)] for part in core) for columns in self._columns]
         self.generator.set_state(tree["generator"])
         self.tracker.load({name: value.numpy() for name, value in tree["tracker"].items()})
 
@@ -112,14 +114,6 @@ class RolloutWorker:
                 np.empty((envs, *tensor.shape[1:]), np.float32) for tensor in self.states[0]
             ),
         )
-
-    def _parts(self, rollout: Rollout) -> list[Rollout]:
-        """Return each group's columns of a rollout."""
-        stops = itertools.accumulate(env.num_envs for env in self.groups)
-        return [
-            rollout.columns(stop - env.num_envs, stop)
-            for env, stop in zip(self.groups, stops, strict=True)
-        ]
 
     def _act(self, group: int, part: Rollout, t: int) -> None:
         """Record what a group shows at step t, and take its next actions."""

@@ -55,7 +55,10 @@ def draw(samples: Path, run: Path, target: Path) -> None:
     for i, line in enumerate(lines):
         for name, mb in line["memory"].items():
             memory[name][i] = mb
-    total = [sum(line["memory"].values()) for line in lines]
+    # While a run starts or ends, some of its processes are missing from the sum.
+    alive = np.array([len(line["memory"]) for line in lines])
+    total = np.array([sum(line["memory"].values()) for line in lines])
+    total[alive < np.median(alive)] = np.nan
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "time/elapsed" in row]
     # The run's clock does not say when it began: its last row is written as it ends.
@@ -68,12 +71,12 @@ def draw(samples: Path, run: Path, target: Path) -> None:
     rates = np.array([row["throughput/total"] for row in rows])
     above.plot(at[seen], rates[seen], linewidth=0.8)
     above.set(ylabel="frames per second", ylim=(0, None), title=f"{run.name}: a soak")
-    below.plot(minutes, np.array(total) / 1000, "k", label="all processes")
-    _report("all processes", minutes, np.array(total))
+    below.plot(minutes, total / 1000, "k", label="all processes")
+    _report("all processes", minutes, total)
     for name, values in sorted(memory.items(), key=lambda item: -np.nanmax(item[1])):
         series = np.array(values)
         if np.isnan(series).mean() < 0.5:
-            _report(name, minutes, series)
+            _report(name, minutes, np.where(np.isnan(total), np.nan, series))
             if np.nanmax(series) > 50:
                 below.plot(minutes, series / 1000, linewidth=0.8, label=name.rsplit(" ", 1)[0])
     below.set(xlabel="minutes", ylabel="memory, GB", ylim=(0, None))

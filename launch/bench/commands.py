@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from launch.errors import UserError
-from launch.terminal import check_cluster, console, help_without_command, json_option, notes
+from launch.terminal import (
+    check_cluster,
+    console,
+    help_without_command,
+    json_option,
+    notes,
+    write_json,
+)
 
 
 def _positive_integers(_: click.Context, option: click.Parameter, text: str) -> list[int]:
@@ -46,8 +52,7 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
     result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
     console.print(measure.result_table(result))
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
+    write_json(file, result.as_dict(run))
 
 
 @bench.command("core")
@@ -66,8 +71,7 @@ def core(device: str, file: Path | None) -> None:
         console.print(table)
         console.print()
     console.print(verdict(result.figures), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(problem), indent=1) + "\n")
+    write_json(file, result.as_dict(problem))
 
 
 @bench.command("learner")
@@ -88,8 +92,7 @@ def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path 
         console.print(table)
         console.print()
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(run), indent=1) + "\n")
+    write_json(file, result.as_dict(run))
 
 
 @bench.command("scale")
@@ -111,5 +114,4 @@ def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) ->
     result = measure.scale(workers, seconds, whole, lambda name: notes.print(f"measuring {name}"))
     console.print(measure.result_table(result))
     console.print(verdict(result.figures), soft_wrap=True, highlight=False)
-    if file:
-        file.write_text(json.dumps(result.as_dict(), indent=1) + "\n")
+    write_json(file, result.as_dict())
