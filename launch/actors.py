@@ -64,17 +64,17 @@ class LearnerActor:
 
     @ray.method(num_returns=2)
     def update(
-        self, cuts: list[tuple[int, int]], *rollouts: Rollout
+        self, cuts: list[tuple[int, int]], publish: bool, *rollouts: Rollout
     ) -> tuple[UpdateReport, Weights | None]:
         """Learn from the environments [start, stop) of each rollout.
 
-        The weights are the same in every learner, and returned by the first.
+        The new weights are returned where they are to be published.
         """
         pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
         metrics = self.learner.update(join(pieces))
         learner = self.learner
         report = UpdateReport(learner.frames, learner.version, metrics, [], 0.0)
-        return report, None if self.rank else learner.weights()
+        return report, learner.weights() if publish else None
 
     def weights(self) -> Weights:
         """Return the current parameters."""

@@ -18,7 +18,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from envs import env_spec
 from launch.actors import LearnerActor, WorkerActor
-from launch.batcher import Batcher, Piece
+from launch.batcher import Batcher
 from launch.build import cpu_count
 from launch.config import RunConfig
 from launch.errors import RunError, UserError
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # One update runs and the next one is ready to; more would only raise the lag.
 UPDATES_IN_FLIGHT = 2
+# Weights cost an object and a copy for every node. A rollout lags by about one round of all workers
+# anyway, because theirs are learnt from meanwhile; this adds an eighth to that at most.
+PUBLISHED_IN_A_ROUND = 8
 # A worker that dies this often without finishing a rollout will not get better.
 DEATHS_IN_A_ROW = 3
 
@@ -76,7 +79,7 @@ class Update(NamedTuple):
     """An update that the learners have been asked for."""
 
     report: ray.ObjectRef  # the first learner's
-    weights: ray.ObjectRef
+    weights: ray.ObjectRef | None  # where it publishes them
     pending: list[ray.ObjectRef]  # the reports of those learners that are not done
 
 
@@ -104,7 +107,17 @@ class RayFlow:
         self._orders: dict[ray.ObjectRef, Order] = {}  # by the reference to their RolloutInfo
         self._updates: deque[Update] = deque()  # in order
         self._arrived: list[RolloutInfo] = []
+        self._asked = 0  # updates
         self._unlearnt = config.total_frames - frames  # frames not yet given to the learner
+
+    @property
+    def _updates_to_publish(self) -> int:
+        """How many updates there are for each that publishes its weights."""
+        launch = self.config.launch
+        updates_in_a_round = (
+            launch.workers * launch.envs_per_worker / self.config.learner.batch_size
+        )
+        return max(1, int(updates_in_a_round / PUBLISHED_IN_A_ROUND))
 
     def update(self) -> UpdateReport:
         """Keep workers and learner busy until the oldest update in flight is done."""
@@ -121,8 +134,9 @@ class RayFlow:
                 continue
             update = self._updates.popleft()
             report: UpdateReport = latest if done == update.report else ray.get(update.report)
-            # Only now: a worker that is given weights that are not there yet would wait for them.
-            self.weights = update.weights
+            if update.weights:
+                # Only now: a worker that is given what is not there yet would wait for it.
+                self.weights = update.weights
             arrived, self._arrived = self._arrived, []
             return report._replace(rollouts=arrived, queue_depth=self.batcher.depth)
 
@@ -220,10 +234,7 @@ class RayFlow:
         """Give work to whoever may have some."""
         launch, learner = self.config.launch, self.config.learner
         while self.batcher.ready and len(self._updates) < UPDATES_IN_FLIGHT and self._unlearnt > 0:
-            share = learner.batch_size // learner.devices
-            refs = [self._ask(each, self.batcher.take(share)) for each in self.learners]
-            report, weights = refs[0]
-            self._updates.append(Update(report, weights, pending=[each for each, _ in refs]))
+            self._updates.append(self._ask_for_update())
             self._unlearnt -= learner.unroll_length * learner.batch_size
         # In flight is then at most this and one rollout of each worker.
         limit = launch.queue_batches * learner.batch_size
@@ -232,11 +243,19 @@ class RayFlow:
             rollout, info = self.workers[index].rollout.remote(self.weights)
             self._orders[info] = Order(index, rollout)
 
-    @staticmethod
-    def _ask(learner: Any, pieces: list[Piece[ray.ObjectRef]]) -> list[ray.ObjectRef]:
-        cuts = [(piece.start, piece.stop) for piece in pieces]
-        refs: list[ray.ObjectRef] = learner.update.remote(cuts, *(p.rollout for p in pieces))
-        return refs
+    def _ask_for_update(self) -> Update:
+        """Share the oldest batch out to the learners."""
+        self._asked += 1
+        publish = self._asked % self._updates_to_publish == 0
+        share = self.config.learner.batch_size // self.config.learner.devices
+        refs = []
+        for rank, learner in enumerate(self.learners):
+            pieces = self.batcher.take(share)
+            cuts = [(piece.start, piece.stop) for piece in pieces]
+            rollouts = (piece.rollout for piece in pieces)
+            refs.append(learner.update.remote(cuts, publish and rank == 0, *rollouts))
+        report, weights = refs[0]
+        return Update(report, weights if publish else None, pending=[each for each, _ in refs])
 
     def _result(self, done: ray.ObjectRef) -> Any:
         """Return what a learner has done.

@@ -60,12 +60,13 @@ class CountingLearner:
 
     @ray.method(num_returns=2)
     def update(
-        self, cuts: list[tuple[int, int]], *rollouts: NDArray[np.uint8]
-    ) -> tuple[UpdateReport, NDArray[np.uint8]]:
+        self, cuts: list[tuple[int, int]], publish: bool, *rollouts: NDArray[np.uint8]
+    ) -> tuple[UpdateReport, NDArray[np.uint8] | None]:
         """Count one more."""
         self.updates += 1
         frames = self.updates * STEPS * ENVS
-        return UpdateReport(frames, self.updates, {}, [], 0.0), self.weights()
+        report = UpdateReport(frames, self.updates, {}, [], 0.0)
+        return report, self.weights() if publish else None
 
     def weights(self) -> NDArray[np.uint8]:
         """Return what stands for parameters."""

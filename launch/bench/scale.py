@@ -2,7 +2,8 @@
 
 The driver is that of a run (`launch.cluster.RayFlow`), but workers and learner do nothing
 (`launch.bench.replay`). A batch is one rollout, so that each costs the driver all that one can: an
-order, an arrival, an update and a report.
+order, an arrival, an update and a report. Beside it stands what Ray makes of the same two calls a
+rollout with no driver of ours around them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import ray
@@ -20,7 +21,14 @@ from rich.table import Table
 from launch.bench.figures import Figure, table
 from launch.bench.machine import machine
 from launch.bench.memory import memory_gb
-from launch.bench.replay import ENVS, STEPS, CountingLearner, ReplayWorker, WholeReplayWorker
+from launch.bench.replay import (
+    ENVS,
+    STEPS,
+    WEIGHTS_BYTES,
+    CountingLearner,
+    ReplayWorker,
+    WholeReplayWorker,
+)
 from launch.cluster import RayFlow
 from launch.config import RunConfig
 
@@ -28,6 +36,7 @@ WARM_UP_ROLLOUTS = 4  # of each worker
 WANTED = 500  # rollouts/s of references, on two cores
 # What the same machine differs by from one minute to the next is less than this.
 GROWTH = 1.25
+OF_RAY = 0.8  # orders, batches and new weights may cost a fifth of what Ray could do without them
 
 
 class ScaleRow(NamedTuple):
@@ -35,6 +44,7 @@ class ScaleRow(NamedTuple):
 
     workers: int
     rollouts_per_second: float
+    ray_alone: float  # rollouts/s of the bare calls
     driver_seconds: float  # of the processor for a rollout, all threads of the driver's process
     flow_seconds: float  # of these, what the thread takes that runs `RayFlow`; the rest is Ray's
     driver_gb: float  # resident memory of the driver's process
@@ -46,6 +56,7 @@ class Scale:
     """The driver with few workers and with many."""
 
     whole: bool  # whether whole rollouts went through the object store
+    seconds: float  # of each measurement
     rows: list[ScaleRow]
 
     @property
@@ -53,7 +64,6 @@ class Scale:
         """What this project wants of the driver."""
         fewest = min(self.rows, key=lambda row: row.workers)
         most = max(self.rows, key=lambda row: row.workers)
-        growth = most.driver_seconds / fewest.driver_seconds
         return [
             Figure(
                 f"rollouts/s of {most.workers} workers",
@@ -63,9 +73,15 @@ class Scale:
             ),
             Figure(
                 f"driver's time per rollout, {most.workers} workers / {fewest.workers}",
-                growth,
+                most.driver_seconds / fewest.driver_seconds,
                 "at most",
                 GROWTH,
+            ),
+            Figure(
+                f"rollouts/s of {most.workers} workers / Ray alone",
+                most.rollouts_per_second / most.ray_alone,
+                "at least",
+                OF_RAY,
             ),
         ]
 
@@ -75,6 +91,10 @@ class Scale:
             **machine(),
             "ray": ray.__version__,
             "whole": self.whole,
+            "seconds": self.seconds,
+            "warm_up_rollouts": WARM_UP_ROLLOUTS,
+            "rollout": [STEPS + 1, ENVS],
+            "weights_bytes": WEIGHTS_BYTES,
             "rows": [row._asdict() for row in self.rows],
             "figures": [figure.as_dict() for figure in self.figures],
         }
@@ -108,7 +128,7 @@ def scale(
     for number in workers:
         step(f"{number} workers")
         rows.append(_measure(number, seconds, WholeReplayFlow if whole else ReplayFlow))
-    return Scale(whole, rows)
+    return Scale(whole, seconds, rows)
 
 
 def _measure(workers: int, seconds: float, flow_class: type[RayFlow]) -> ScaleRow:
@@ -125,11 +145,31 @@ def _measure(workers: int, seconds: float, flow_class: type[RayFlow]) -> ScaleRo
         return ScaleRow(
             workers,
             rollouts / elapsed,
+            _ray_alone(flow, seconds),
             process / rollouts,
             thread / rollouts,
             driver_gb=psutil.Process().memory_info().rss / 1e9,
             memory_gb=memory_gb(),
         )
+
+
+def _ray_alone(flow: RayFlow, seconds: float) -> float:
+    """Return rollouts/s of bare calls: a worker is asked again once its last was learnt from."""
+    learner = flow.learners[0]
+
+    def ask(worker: Any) -> ray.ObjectRef:
+        rollout, _ = worker.rollout.remote(flow.weights)
+        report, _ = learner.update.remote([(0, ENVS)], False, rollout)
+        return report
+
+    asked = {ask(worker): worker for worker in flow.workers}
+    rollouts, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds or not rollouts:
+        (report,), _ = ray.wait([*asked], num_returns=1)
+        worker = asked.pop(report)
+        asked[ask(worker)] = worker
+        rollouts += 1
+    return rollouts / elapsed
 
 
 def _config(workers: int) -> RunConfig:
@@ -148,11 +188,20 @@ def result_table(result: Scale) -> Table:
     """Return the figures as a table."""
     return table(
         [],
-        ["workers", "rollouts/s", "driver, us", "its own thread, us", "driver, GB", "all, GB"],
+        [
+            "workers",
+            "rollouts/s",
+            "Ray alone",
+            "driver, us",
+            "its own thread, us",
+            "driver, GB",
+            "all, GB",
+        ],
         (
             (
                 str(row.workers),
                 f"{row.rollouts_per_second:,.0f}",
+                f"{row.ray_alone:,.0f}",
                 f"{row.driver_seconds * 1e6:,.0f}",
                 f"{row.flow_seconds * 1e6:,.0f}",
                 *(f"{row.driver_gb:.2f}", f"{row.memory_gb:.2f}"),

@@ -10,6 +10,7 @@ from launch.batcher import Batcher
 from launch.cluster import RayFlow
 from launch.config import parse_config
 from launch.errors import UserError
+from launch.flow import UpdateReport
 from tests.launch.runs import TMAZE, changed
 
 
@@ -47,6 +48,7 @@ def flow_of(workers, waiting, **changes):
     flow._idle = deque(range(workers))
     flow._orders = {}
     flow._updates = deque()
+    flow._asked = 0
     flow._unlearnt = flow.config.total_frames
     return flow
 
@@ -80,11 +82,37 @@ def test_learners_share_a_batch():
     flow = flow_of(workers=1, waiting=12, **tree)  # a batch of 8, and 4 more
     flow._dispatch()
     first, second = flow.learners
-    assert first.asked == [("update", ([(0, 4)], "rollout0"))]
-    assert second.asked == [("update", ([(0, 4)], "rollout1"))]
+    assert first.asked == [("update", ([(0, 4)], True, "rollout0"))]  # it publishes the weights
+    assert second.asked == [("update", ([(0, 4)], False, "rollout1"))]
     (update,) = flow._updates
     assert len(update.pending) == 2
     assert flow.batcher.waiting == 4
+
+
+@pytest.mark.parametrize(
+    ("workers", "published"),
+    [(1, [True] * 6), (31, [True] * 6), (48, [False, False, True, False, False, True])],
+)
+def test_a_round_of_many_workers_publishes_a_few_weights_only(workers, published):
+    # 4 environments each and batches of 8: half as many updates in a round as there are workers
+    flow = flow_of(workers, waiting=48)
+    updates = [flow._ask_for_update() for _ in published]
+    assert [update.weights is not None for update in updates] == published
+    assert [arguments[1] for _, arguments in flow.learners[0].asked] == published
+
+
+def test_workers_go_on_with_the_last_weights_that_were_published(monkeypatch):
+    flow = flow_of(workers=48, waiting=24)
+    flow._arrived = []
+    monkeypatch.setattr(ray, "wait", lambda refs, num_returns: (refs[-1:], refs[:-1]))
+    monkeypatch.setattr(ray, "get", lambda _: UpdateReport(0, 0, {}, [], 0.0))
+    for _ in range(2):
+        flow.update()
+        assert flow.weights == "weights of a finished update"
+    (third,) = flow._updates
+    flow.update()
+    assert third.weights is not None
+    assert flow.weights == third.weights
 
 
 @pytest.mark.parametrize(
