@@ -7,7 +7,13 @@ from typing import Any
 import ray
 import torch
 
-from launch.build import build_learner, build_worker, cpu_count, learning_device
+from launch.build import (
+    build_learner,
+    build_worker,
+    learner_threads,
+    learning_device,
+    worker_threads,
+)
 from launch.config import RunConfig
 from launch.flow import RolloutInfo, UpdateReport
 from learners import Learner, Rollout, Weights, join, join_group, open_store
@@ -18,9 +24,7 @@ class WorkerActor:
 
     def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
         run = RunConfig.model_validate(config)
-        # On a cluster a worker has the one CPU that it asks for; here they share what there is.
-        shared = 1 if run.launch.address else max(1, cpu_count() // run.launch.workers)
-        torch.set_num_threads(run.launch.worker_threads or shared)
+        torch.set_num_threads(worker_threads(run))
         self.worker = build_worker(run, index, life)
 
     @ray.method(num_returns=2)
@@ -37,14 +41,8 @@ class LearnerActor:
     def __init__(self, config: dict[str, Any], rank: int) -> None:
         self.run = RunConfig.model_validate(config)
         self.rank = rank
-        # On a cluster each may have a machine to itself; here they share what there is.
-        shared = cpu_count() if self.run.launch.address else cpu_count() // self._size
-        torch.set_num_threads(self.run.launch.learner_threads or max(1, shared))
+        torch.set_num_threads(learner_threads(self.run))
         self.store: Any = None
-
-    @property
-    def _size(self) -> int:
-        return self.run.learner.devices
 
     def meeting_place(self) -> tuple[str, int]:
         """Return the host and the port at which the other learners find this one."""
@@ -57,7 +55,7 @@ class LearnerActor:
         group = None
         if place:
             device = learning_device(self.run)
-            group = join_group(device, self.rank, self._size, *place, self.store)
+            group = join_group(device, self.rank, self.run.learner.devices, *place, self.store)
         self.learner = build_learner(self.run, group)
         if saved:
             self.learner.load(saved)

@@ -75,6 +75,20 @@ def acting_device(config: RunConfig) -> str:
     return "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
 
 
+def worker_threads(config: RunConfig) -> int:
+    """Return the CPU threads of torch in a worker."""
+    # On a cluster a worker has the one CPU that it asks for; here they share what there is.
+    shared = 1 if config.launch.address else cpu_count() // config.launch.workers
+    return config.launch.worker_threads or max(1, shared)
+
+
+def learner_threads(config: RunConfig) -> int:
+    """Return the CPU threads of torch in a learner."""
+    # On a cluster each may have a machine to itself; here they share what there is.
+    shared = cpu_count() if config.launch.address else cpu_count() // config.learner.devices
+    return config.launch.learner_threads or max(1, shared)
+
+
 def cpu_count() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0))

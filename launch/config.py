@@ -20,6 +20,9 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+AUTO = "auto"
+CAN_BE_AUTO = ("workers", "envs_per_worker")
+
 
 class LaunchConfig(BaseModel):
     """Where the parts run."""
@@ -31,7 +34,9 @@ class LaunchConfig(BaseModel):
     address: str | None = None
     """An existing Ray cluster (`auto`, `host:port` or `ray://host:port`); else one is started."""
     workers: Count = 2
+    """`auto`: so many, each with one thread, that acting here keeps up with learning."""
     envs_per_worker: Count = 24
+    """`auto`: so many that larger batches would hardly be faster, and 48 of all workers."""
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
     worker_gpus: Share = 0.0
@@ -118,11 +123,36 @@ def find_config(name: str) -> Path:
 def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> RunConfig:
     """Validate a tree of plain values after `key.key=value` overrides.
 
+    Where `launch` says `auto`, parts of the run are measured here for some seconds.
+
     Raises:
         UserError: naming the first key that is wrong.
     """
     for override in overrides:
         _apply(tree, override)
+    launch = tree.get("launch")
+    if not isinstance(launch, dict):
+        launch = {}
+    auto = [key for key in CAN_BE_AUTO if launch.get(key) == AUTO]
+    if not auto:
+        return _validate(tree, source)
+    # As many as there are tasks: numbers with which all else can be checked first.
+    config = _validate({**tree, "launch": {**launch, **dict.fromkeys(auto, _tasks(tree))}}, source)
+    from launch.layout import settle  # it runs what a configuration describes
+
+    settled = config.model_copy(update={"launch": settle(config, auto)})
+    return _validate(settled.model_dump(mode="json"), source)
+
+
+def _tasks(tree: dict[str, Any]) -> int:
+    """Return the number of tasks, or one where they are not valid."""
+    try:
+        return len(EnvsConfig.model_validate(tree.get("envs")).tasks)
+    except ValidationError:
+        return 1
+
+
+def _validate(tree: dict[str, Any], source: str) -> RunConfig:
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:

@@ -52,7 +52,7 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
     result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
     console.print(measure.result_table(result))
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    write_json(file, result.as_dict(run))
+    write_json(file, result.as_dict())
 
 
 @bench.command("core")

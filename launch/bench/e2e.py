@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from statistics import harmonic_mean
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from rich.table import Table
 
-from agents import Agent, sample
-from envs import env_spec
-from launch.bench.batch import random_batch, random_obs
+from launch.bench.figures import table
 from launch.bench.machine import machine
 from launch.bench.memory import memory_gb
+from launch.bench.parts import acting_rate, apart, environments_rate, learning_rate
 from launch.build import (
     acting_device,
-    build_agent,
-    build_environments,
-    build_learner,
     cpu_count,
+    learner_threads,
+    learning_device,
+    worker_threads,
 )
 from launch.config import RunConfig
 from launch.placement import make_flow
-from learners import Learner
 
 ADVICE = {
     "learning": "a GPU, a smaller agent.encoder or agent.precision=bfloat16 where the CPU has it",
@@ -35,20 +35,37 @@ ADVICE = {
 WARM_UP_UPDATES = 5
 
 
+class Parts(NamedTuple):
+    """Frames per second of the parts alone."""
+
+    environments: float  # stepping with random actions, on all cores
+    acting: float  # the network and the drawing of actions, on all cores or the GPU
+    learning: float  # whole learner updates, on all cores or the GPU
+
+
 @dataclass(frozen=True)
 class EndToEnd:
-    """Frames per second of the parts alone and of the whole, measured in one run."""
+    """Frames per second of the whole, and of the parts alone before and after it."""
 
-    acting: float  # the network and the drawing of actions, on all cores
-    learning: float  # whole learner updates, on all cores or the GPU
-    environments: float  # stepping with random actions
+    config: RunConfig
+    before: Parts
+    after: Parts
     total: float  # consumed by the learner while all of it runs
     memory_gb: float  # proportional resident memory of all processes, at its highest
 
     @property
+    def parts(self) -> Parts:
+        """The parts while the whole ran, as far as they can be known: a machine drifts."""
+        return Parts(*(harmonic_mean(both) for both in zip(self.before, self.after, strict=True)))
+
+    @property
     def bound(self) -> float:
-        """The rate if the parts took turns on the same cores and nothing else cost anything."""
-        return 1 / (1 / self.acting + 1 / self.learning + 1 / self.environments)
+        """The rate if parts on the same cores or GPU took turns, and all else cost nothing."""
+        seconds: dict[str, float] = defaultdict(float)  # of a frame
+        seconds["cpu"] += 1 / self.parts.environments
+        seconds[acting_device(self.config)] += 1 / self.parts.acting
+        seconds[learning_device(self.config)] += 1 / self.parts.learning
+        return 1 / max(seconds.values())
 
     @property
     def ratio(self) -> float:
@@ -58,52 +75,73 @@ class EndToEnd:
     @property
     def limit(self) -> str:
         """The slowest part."""
-        return min(ADVICE, key=lambda part: getattr(self, part))
+        return min(ADVICE, key=lambda part: getattr(self.parts, part))
 
-    def as_dict(self, config: RunConfig) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         """Return the figures with the machine, versions and settings they belong to."""
         return {
-            **asdict(self),
+            **self.parts._asdict(),
+            "before": self.before._asdict(),
+            "after": self.after._asdict(),
+            "total": self.total,
+            "memory_gb": self.memory_gb,
             "bound": self.bound,
             "ratio": self.ratio,
             **machine(),
-            "config": config.model_dump(mode="json"),
+            "config": self.config.model_dump(mode="json"),
         }
 
 
 def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -> EndToEnd:
-    """Measure the whole for `seconds`, then each part alone for a share of them.
+    """Measure the whole for `seconds`, and for a share of them the parts alone before and after it.
 
     Args:
         config: of the run to measure.
         seconds: of the whole after its warm-up.
         step: called with the name of what is measured next.
     """
-    # First, because the parts alone leave their memory behind in this process.
+    step("the parts alone")
+    before = _parts(config, seconds / 3)
     step(f"the whole, mode {config.launch.mode}")
     total, memory = whole(config, seconds)
-    torch.set_num_threads(cpu_count())
-    step("environments alone")
-    environments = _rate(_environments(config), seconds / 6)
-    step("acting alone")
-    acting = _rate(_acting(config, build_agent(config, acting_device(config))), seconds / 6)
-    step("learning alone")
-    learning = _rate(_learning(config, build_learner(config)), seconds / 3)
-    return EndToEnd(acting, learning, environments, total, memory)
+    step("the parts alone, again")
+    return EndToEnd(config, before, _parts(config, seconds / 3), total, memory)
+
+
+def _parts(config: RunConfig, seconds: float) -> Parts:
+    # However many workers there are: as many as the cores can take at once.
+    number = max(1, cpu_count() // worker_threads(config))
+    workers = apart(number, _worker_parts, config, seconds / 2)
+    (learning,) = apart(1, _learner_part, config, seconds / 2)
+    environments, acting = (sum(rates) for rates in zip(*workers, strict=True))
+    return Parts(environments, acting, learning)
+
+
+def _worker_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
+    torch.set_num_threads(worker_threads(config))
+    return environments_rate(config, seconds / 2), acting_rate(config, seconds / 2)
+
+
+def _learner_part(config: RunConfig, seconds: float) -> float:
+    torch.set_num_threads(learner_threads(config))
+    return learning_rate(config, seconds)
 
 
 def result_table(result: EndToEnd) -> Table:
     """Return the figures as a table."""
-    table = Table(box=None, header_style="bold")
-    table.add_column("frames per second")
-    table.add_column("", justify="right")
-    for name in ("environments", "acting", "learning"):
-        table.add_row(f"{name} alone", f"{getattr(result, name):,.0f}")
-    table.add_row("bound 1 / (1/act + 1/learn + 1/env)", f"{result.bound:,.0f}")
-    table.add_row("end to end", f"{result.total:,.0f}")
-    table.add_row("end to end / bound", f"{result.ratio:.2f}")
-    table.add_row("memory of all processes, GB", f"{result.memory_gb:.2f}")
-    return table
+    rows = [
+        (f"{name} alone", f"{before:,.0f}", f"{after:,.0f}", f"{mean:,.0f}")
+        for name, before, after, mean in zip(
+            Parts._fields, result.before, result.after, result.parts, strict=True
+        )
+    ]
+    rows += [
+        ("bound: parts that share cores take turns", "", "", f"{result.bound:,.0f}"),
+        ("end to end", "", "", f"{result.total:,.0f}"),
+        ("end to end / bound", "", "", f"{result.ratio:.2f}"),
+        ("memory of all processes, GB", "", "", f"{result.memory_gb:.2f}"),
+    ]
+    return table(["frames per second"], ["before", "after", "mean"], rows)
 
 
 def verdict(result: EndToEnd) -> str:
@@ -114,60 +152,6 @@ def verdict(result: EndToEnd) -> str:
             "try launch.worker_threads, launch.learner_threads and launch.queue_batches"
         )
     return f"bound by {result.limit}: {ADVICE[result.limit]}"
-
-
-def _rate(work: Callable[[], int], seconds: float) -> float:
-    """Return frames per second of `work`, which returns the frames it did."""
-    work()
-    frames, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds or not frames:
-        frames += work()
-    return frames / elapsed
-
-
-def _environments(config: RunConfig) -> Callable[[], int]:
-    groups = build_environments(config, 0, config.seed)
-    rng = np.random.default_rng(config.seed)
-    actions = [rng.integers(env.spec.num_actions, size=(100, env.num_envs)) for env in groups]
-
-    def work() -> int:
-        for step in zip(*actions, strict=True):
-            for env, action in zip(groups, step, strict=True):
-                env.act(action)
-            for env in groups:
-                env.observe()
-        return sum(action.size for action in actions)
-
-    return work
-
-
-def _acting(config: RunConfig, agent: Agent) -> Callable[[], int]:
-    envs, spec = config.launch.envs_per_worker, env_spec(config.envs)
-    obs = torch.from_numpy(random_obs((1, envs, *spec.observation_shape), spec.observation_dtype))
-    reward, first = torch.zeros(1, envs), torch.zeros(1, envs, dtype=torch.bool)
-    generator = torch.Generator().manual_seed(config.seed)
-    state = agent.initial_state(envs)
-    device = acting_device(config)
-
-    @torch.inference_mode()
-    def work() -> int:
-        nonlocal state
-        seen = (tensor.to(device) for tensor in (obs, reward, first))
-        output, state = agent(*seen, state)
-        sample(output.logits[0].cpu(), generator)
-        return envs
-
-    return work
-
-
-def _learning(config: RunConfig, learner: Learner) -> Callable[[], int]:
-    batch = random_batch(config, learner.agent)
-
-    def work() -> int:
-        learner.update(batch)
-        return batch.action.size
-
-    return work
 
 
 def whole(config: RunConfig, seconds: float) -> tuple[float, float]:

@@ -1,0 +1,118 @@
+"""How fast the parts of a run are alone: acting, learning, environments."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import torch
+
+from agents import sample
+from envs import env_spec
+from launch.bench.batch import random_batch, random_obs
+from launch.build import acting_device, build_agent, build_environments, build_learner
+from launch.config import RunConfig
+from launch.errors import RunError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def apart(times: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> list[R]:
+    """Call `function` in so many processes at once, which take the memory that they need along.
+
+    Raises:
+        RunError: if a process dies.
+    """
+    spawn = multiprocessing.get_context("spawn")  # a fork would lack the threads of its parent
+    with ProcessPoolExecutor(times, mp_context=spawn, initializer=_end_with_the_parent) as pool:
+        calls = [pool.submit(function, *args, **kwargs) for _ in range(times)]
+        try:
+            return [call.result() for call in calls]
+        except BrokenProcessPool:
+            raise RunError("the process that measured died: is there too little memory?") from None
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def environments_rate(config: RunConfig, seconds: float) -> float:
+    """Return frames per second of one worker's environments, stepped with random actions."""
+    groups = build_environments(config, 0, config.seed)
+    rng = np.random.default_rng(config.seed)
+    actions = [rng.integers(env.spec.num_actions, size=(100, env.num_envs)) for env in groups]
+
+    def work() -> int:
+        for step in zip(*actions, strict=True):
+            for env, action in zip(groups, step, strict=True):
+                env.act(action)
+            for env in groups:
+                env.observe()
+        return sum(action.size for action in actions)
+
+    return _rate(work, seconds)
+
+
+def acting_rate(config: RunConfig, seconds: float) -> float:
+    """Return frames per second of the policy for one worker's environments.
+
+    Raises:
+        ValueError: if the environments or the encoder do not go together.
+    """
+    device = acting_device(config)
+    agent = build_agent(config, device)
+    envs, spec = config.launch.envs_per_worker, env_spec(config.envs)
+    obs = torch.from_numpy(random_obs((1, envs, *spec.observation_shape), spec.observation_dtype))
+    reward, first = torch.zeros(1, envs), torch.zeros(1, envs, dtype=torch.bool)
+    generator = torch.Generator().manual_seed(config.seed)
+    state = agent.initial_state(envs)
+    opens = itertools.cycle([True] + [False] * (config.learner.unroll_length - 1))
+
+    @torch.inference_mode()
+    def work() -> int:
+        nonlocal state
+        if next(opens):  # noise for ever, and a state that rewrites itself would grow for ever
+            state = agent.initial_state(envs)
+        seen = (tensor.to(device) for tensor in (obs, reward, first))
+        output, state = agent(*seen, state)
+        sample(output.logits[0].cpu(), generator)
+        return envs
+
+    return _rate(work, seconds)
+
+
+def learning_rate(config: RunConfig, seconds: float) -> float:
+    """Return frames per second of whole learner updates."""
+    learner = build_learner(config)
+    batch = random_batch(config, learner.agent)
+
+    def work() -> int:
+        learner.update(batch)
+        return batch.action.size
+
+    return _rate(work, seconds)
+
+
+def _rate(work: Callable[[], int], seconds: float) -> float:
+    """Return frames per second of `work`, which returns the frames it did."""
+    work()
+    frames, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds or not frames:
+        frames += work()
+    return frames / elapsed

@@ -1,0 +1,50 @@
+"""The benchmark of the whole against its parts."""
+
+import json
+
+import pytest
+
+from launch.bench import e2e
+from launch.bench.e2e import EndToEnd, Parts, result_table, verdict
+from launch.config import parse_config
+from tests.launch.runs import TMAZE, main, write_config
+
+# Frames/s; before and after differ, and the mean time of a frame is 3, 2 and 5 ms.
+BEFORE = Parts(environments=500, acting=1000, learning=250)
+AFTER = Parts(environments=250, acting=1000 / 3, learning=1000 / 6)
+
+
+def result(monkeypatch, acting="cpu", learning="cpu", total=95.0):
+    monkeypatch.setattr(e2e, "acting_device", lambda _: acting)
+    monkeypatch.setattr(e2e, "learning_device", lambda _: learning)
+    return EndToEnd(parse_config(TMAZE, [], "test"), BEFORE, AFTER, total, memory_gb=1.0)
+
+
+@pytest.mark.parametrize(
+    ("acting", "learning", "milliseconds"),
+    [("cpu", "cpu", 3 + 2 + 5), ("cpu", "cuda", 5), ("cuda", "cuda", 2 + 5)],
+)
+def test_only_parts_on_the_same_processors_take_turns(acting, learning, milliseconds, monkeypatch):
+    measured = result(monkeypatch, acting, learning)
+    assert measured.bound == pytest.approx(1000 / milliseconds)
+    assert measured.ratio == pytest.approx(0.095 * milliseconds)
+
+
+def test_the_verdict_names_the_slowest_part_or_the_waiting(monkeypatch):
+    assert verdict(result(monkeypatch)).startswith("bound by learning: ")
+    assert "30% of the bound is lost" in verdict(result(monkeypatch, total=70.0))
+    assert len(result_table(result(monkeypatch)).rows) == 3 + 4
+
+
+@pytest.mark.slow
+def test_the_command_writes_what_it_measures(tmp_path, capsys):
+    config = write_config(tmp_path / "c.yaml", TMAZE)
+    assert main("bench", "e2e", str(config), "--seconds", "2", "--json", "e2e.json") == 0
+    found = json.loads((tmp_path / "e2e.json").read_text())
+    assert {"date", "cpu", "cores", "python", "torch"} <= found.keys()
+    for part in Parts._fields:
+        before, after = found["before"][part], found["after"][part]
+        assert 0 < min(before, after) <= found[part] <= max(before, after)
+    assert found["ratio"] == pytest.approx(found["total"] / found["bound"])
+    assert found["config"]["launch"]["workers"] == 2
+    assert f"{found['ratio']:.2f}" in capsys.readouterr().out
