@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from agents.config import AgentConfig
 from agents.cores import CORES, Core, FastWeights, State, unroll
 from agents.encoders import FEATURES, make_encoder
+from agents.precision import encoder_dtype
 
 # A batch of an unroll is encoded in pieces of this many frames on a CPU: the activations of a piece
 # stay in its caches, which is twice as fast as one large batch (and no faster below 64 frames).
@@ -110,25 +111,20 @@ def make_agent(
     Raises:
         ValueError: if the encoder cannot read such observations.
     """
+    precision = config.precision
+    dtype = (
+        encoder_dtype(torch.device(device).type)
+        if precision == "auto"
+        else getattr(torch, precision)
+    )
     agent = Agent(
         make_encoder(config.encoder, observation_shape),
         CORES[config.core](config, FEATURES + 1, unroll_length),
         num_actions,
-        _encoder_dtype(config.precision, torch.device(device)),
+        dtype,
         config.bptt,
     )
     return agent.to(device)
-
-
-def _encoder_dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision != "auto":
-        return getattr(torch, precision)
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported()
-    else:
-        # Without these instructions a CPU emulates bfloat16 and is slower than in float32.
-        fast = torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
 
 
 def sample(logits: Tensor, generator: torch.Generator) -> Tensor:

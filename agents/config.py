@@ -56,7 +56,7 @@ class AgentConfig(BaseModel):
     encoder: Annotated[str, _one_of(["auto", *ENCODERS])] = "auto"
     core: Annotated[str, _one_of([*CORES])] = "srwm"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the encoder; core, heads and losses are always float32."""
+    """Of the encoder; core, heads and losses are always float32. `auto` is what is faster here."""
     bptt: Positive | None = None
     """Gradients flow back through at most so many steps of the core; null: the whole unroll. 1 is
     the paper's code, which detaches the state after each step."""
