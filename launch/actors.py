@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from asyncio import Future
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 import ray
 import torch
@@ -16,7 +21,10 @@ from launch.build import (
 )
 from launch.config import RunConfig
 from launch.flow import RolloutInfo, UpdateReport
-from learners import Learner, Rollout, Weights, join, join_group, open_store
+from learners import Batch, Learner, Rollout, Weights, join_group, open_store
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class WorkerActor:
@@ -34,7 +42,11 @@ class WorkerActor:
 
 
 class LearnerActor:
-    """A learner in its own process; several of them share every batch."""
+    """A learner in its own process; several of them share every batch.
+
+    While one thread learns from a batch, another stages the next one. What else is asked of the
+    learner waits for its turn in the first.
+    """
 
     learner: Learner
 
@@ -43,6 +55,10 @@ class LearnerActor:
         self.rank = rank
         torch.set_num_threads(learner_threads(self.run))
         self.store: Any = None
+        self._staging = ThreadPoolExecutor(1, "staging")
+        self._learning = ThreadPoolExecutor(1, "learning")
+        self._updates = 0  # that have been begun
+        self._turns = asyncio.Condition()
 
     def meeting_place(self) -> tuple[str, int]:
         """Return the host and the port at which the other learners find this one."""
@@ -50,34 +66,58 @@ class LearnerActor:
         self.store = open_store(host)
         return host, self.store.port
 
-    def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
+    async def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
         """Meet the others, if there are any, and begin, from what an earlier learner saved."""
-        group = None
-        if place:
-            device = learning_device(self.run)
-            group = join_group(device, self.rank, self.run.learner.devices, *place, self.store)
-        self.learner = build_learner(self.run, group)
-        if saved:
-            self.learner.load(saved)
+        await self._learn(self._start, place, saved)
 
     @ray.method(num_returns=2)
-    def update(
-        self, cuts: list[tuple[int, int]], publish: bool, *rollouts: Rollout
+    async def update(
+        self, number: int, cuts: list[tuple[int, int]], publish: bool, *rollouts: Rollout
     ) -> tuple[UpdateReport, Weights | None]:
         """Learn from the environments [start, stop) of each rollout.
 
         The new weights are returned where they are to be published.
+
+        Args:
+            number: of the update, from 0: Ray may bring them in another order.
+            cuts: start and stop of each rollout.
+            publish: whether to return weights.
+            rollouts: which together make a batch, or this learner's share of one.
         """
         pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
-        metrics = self.learner.update(join(pieces))
+        loop = asyncio.get_running_loop()
+        batch = await loop.run_in_executor(self._staging, self.learner.stage, pieces)
+        async with self._turns:
+            await self._turns.wait_for(lambda: number == self._updates)
+            update = self._learn(self._update, batch, publish)
+            self._updates += 1
+            self._turns.notify_all()
+        return await update
+
+    async def weights(self) -> Weights:
+        """Return the current parameters."""
+        return await self._learn(lambda: self.learner.weights())
+
+    async def state(self) -> dict[str, Any]:
+        """Return the learner's state for a checkpoint."""
+        return await self._learn(lambda: self.learner.state())
+
+    def _learn(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Call a function in the one thread that learns, after what it has been asked before."""
+        call = partial(function, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(self._learning, call)
+
+    def _start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
+        group = None
+        if place:
+            device, size = learning_device(self.run), self.run.learner.devices
+            group = join_group(device, self.rank, size, *place, self.store)
+        self.learner = build_learner(self.run, group)
+        if saved:
+            self.learner.load(saved)
+
+    def _update(self, batch: Batch, publish: bool) -> tuple[UpdateReport, Weights | None]:
         learner = self.learner
+        metrics = learner.step(batch)
         report = UpdateReport(learner.frames, learner.version, metrics, [], 0.0)
         return report, learner.weights() if publish else None
-
-    def weights(self) -> Weights:
-        """Return the current parameters."""
-        return self.learner.weights()
-
-    def state(self) -> dict[str, Any]:
-        """Return the learner's state for a checkpoint."""
-        return self.learner.state()

@@ -245,7 +245,7 @@ class RayFlow:
 
     def _ask_for_update(self) -> Update:
         """Share the oldest batch out to the learners."""
-        self._asked += 1
+        number, self._asked = self._asked, self._asked + 1
         publish = self._asked % self._updates_to_publish == 0
         share = self.config.learner.batch_size // self.config.learner.devices
         refs = []
@@ -253,7 +253,7 @@ class RayFlow:
             pieces = self.batcher.take(share)
             cuts = [(piece.start, piece.stop) for piece in pieces]
             rollouts = (piece.rollout for piece in pieces)
-            refs.append(learner.update.remote(cuts, publish and rank == 0, *rollouts))
+            refs.append(learner.update.remote(number, cuts, publish and rank == 0, *rollouts))
         report, weights = refs[0]
         return Update(report, weights if publish else None, pending=[each for each, _ in refs])
 

@@ -11,7 +11,7 @@ from launch.batcher import Batcher
 from launch.build import build_learner, build_worker, cpu_count
 from launch.config import RunConfig
 from launch.flow import UpdateReport
-from learners import Rollout, join
+from learners import Rollout
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,9 @@ class LocalFlow:
             self.batcher.add(rollout, info.num_envs)
             infos.append(info)
         pieces = self.batcher.take(self.batcher.batch_size)
-        metrics = self.learner.update(join([p.rollout.columns(p.start, p.stop) for p in pieces]))
         learner = self.learner
+        batch = learner.stage([p.rollout.columns(p.start, p.stop) for p in pieces])
+        metrics = learner.step(batch)
         return UpdateReport(learner.frames, learner.version, metrics, infos, self.batcher.depth)
 
     def save(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agents import Agent, sample
 from envs import EpisodeTracker, VectorEnv
 from launch.flow import RolloutInfo
-from learners import Rollout, Weights, load_agent
+from learners import Rollout, Weights, load_agent, pinned
 
 
 class RolloutWorker:
@@ -103,8 +103,9 @@ class RolloutWorker:
     def _empty(self) -> Rollout:
         """Allocate a rollout: a new one each time, because the last one may still be read."""
         steps, envs, spec = self.unroll_length, self.num_envs, self.groups[0].spec
+        empty = pinned if self.device.type == "cuda" else np.empty
         return Rollout(
-            obs=np.empty((steps + 1, envs, *spec.observation_shape), spec.observation_dtype),
+            obs=empty((steps + 1, envs, *spec.observation_shape), spec.observation_dtype),
             reward=np.empty((steps + 1, envs), np.float32),
             first=np.empty((steps + 1, envs), np.bool_),
             action=np.empty((steps, envs), np.int64),
@@ -118,7 +119,10 @@ class RolloutWorker:
     def _act(self, group: int, part: Rollout, t: int) -> None:
         """Record what a group shows at step t, and take its next actions."""
         _record(self.groups[group], part, t)
-        seen = [torch.from_numpy(field[t : t + 1]).to(self.device) for field in part[:3]]
+        seen = [
+            torch.from_numpy(field[t : t + 1]).to(self.device, non_blocking=True)
+            for field in part[:3]
+        ]
         output, self.states[group] = self.agent(*seen, self.states[group])
         logits = output.logits[0].cpu()
         action = sample(logits, self.generator).numpy()

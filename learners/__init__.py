@@ -1,20 +1,22 @@
 """From rollouts to weights. Knows nothing of Ray or environments."""
 
+from learners.batch import Batch, pinned
 from learners.config import LearnerConfig
 from learners.group import join_group, open_store
 from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
 from learners.memory import memory_metrics
-from learners.rollout import Rollout, join
+from learners.rollout import Rollout
 
 __all__ = [
+    "Batch",
     "Learner",
     "LearnerConfig",
     "Rollout",
     "TrainingDivergedError",
     "Weights",
-    "join",
     "join_group",
     "load_agent",
     "memory_metrics",
     "open_store",
+    "pinned",
 ]

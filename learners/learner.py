@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from agents import Agent
+from learners.batch import Batch, Stage
 from learners.config import LearnerConfig
 from learners.losses import entropy, policy_gradient_loss, value_loss
 from learners.memory import memory_metrics
@@ -59,6 +59,7 @@ class Learner:
         # Sums gradients while the backward pass still runs; what it wraps is the agent itself.
         self.model = DistributedDataParallel(self.agent, process_group=group) if group else agent
         self.device = torch.device(device)
+        self.stage = Stage(self.device)
         self.config = config
         self.total_frames = total_frames
         self.optimiser = torch.optim.RMSprop(
@@ -73,7 +74,11 @@ class Learner:
         self.skipped = 0  # batches that were not finite
         self._skipped_in_a_row = 0
 
-    def update(self, batch: Rollout) -> dict[str, float]:
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Stage a rollout and take a step from it: see `step`."""
+        return self.step(self.stage([rollout]))
+
+    def step(self, batch: Batch) -> dict[str, float]:
         """Take one optimiser step and return its metrics; now and then also those of the memory.
 
         A batch whose loss or gradient is not finite counts as seen but changes nothing.
@@ -82,6 +87,7 @@ class Learner:
             TrainingDivergedError: after `max_skipped` such batches in a row.
         """
         started = time.perf_counter()
+        batch.wait()
         steps, envs = batch.action.shape
         learning_rate = self._learning_rate()
         # By the count of updates, so that a resumed run looks when an uninterrupted one does.
@@ -93,7 +99,7 @@ class Learner:
         grad_norm = torch.nn.utils.clip_grad_norm_(
             self.agent.parameters(), self.config.max_grad_norm
         )
-        lag = torch.tensor(self.version - batch.version.mean(), device=self.device)
+        lag = torch.tensor(self.version - batch.version, device=self.device)
         metrics = self._of_group({**parts, "policy/lag": lag})
         metrics["learner/grad_norm"] = float(grad_norm)
         self.frames += steps * envs * self.size
@@ -117,18 +123,16 @@ class Learner:
         """Copy the current parameters."""
         return Weights(
             self.version,
-            {
-                name: parameter.detach().to("cpu", copy=True).numpy()
-                for name, parameter in self.agent.named_parameters()
-            },
+            {name: _copy(parameter).numpy() for name, parameter in self.agent.named_parameters()},
         )
 
     def state(self) -> dict[str, Any]:
-        """Return all that a later `load` needs, as a tree of CPU tensors and plain values."""
+        """Copy all that a later `load` needs, as a tree of CPU tensors and plain values."""
+        optimiser = self.optimiser.state
         return {
-            "agent": {name: tensor.cpu() for name, tensor in self.agent.state_dict().items()},
+            "agent": {name: _copy(tensor) for name, tensor in self.agent.state_dict().items()},
             "optimiser": {
-                name: {key: value.cpu() for key, value in self.optimiser.state[parameter].items()}
+                name: {key: _copy(value) for key, value in optimiser[parameter].items()}
                 for name, parameter in self.agent.named_parameters()
             },
             "frames": self.frames,
@@ -154,10 +158,9 @@ class Learner:
         self.skipped = state["skipped"]
         torch.set_rng_state(state["torch_rng"])
 
-    def _loss(self, batch: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        obs, reward, first, action, behaviour_logits = (self._to_device(x) for x in batch[:5])
-        state = tuple(self._to_device(x) for x in batch.state)
+        obs, reward, first, action, behaviour_logits, state = batch[:6]
         output, _ = self.model(obs, reward, first, state)
 
         log_probs = output.logits[:-1].log_softmax(-1)
@@ -203,17 +206,11 @@ class Learner:
             for name, value in zip(metrics, values.tolist(), strict=True)
         }
 
-    def _memory(self, batch: Rollout) -> dict[str, float]:
-        few = batch.columns(0, INTROSPECT_ENVS)
-        obs, reward, first = (self._to_device(x) for x in few[:3])
-        state = tuple(self._to_device(x) for x in few.state)
+    def _memory(self, batch: Batch) -> dict[str, float]:
+        few = slice(INTROSPECT_ENVS)
+        obs, reward, first = (field[:, few] for field in batch[:3])
+        state = tuple(part[few] for part in batch.state)
         return memory_metrics(self.agent.introspect(obs, reward, first, state))
-
-    def _to_device(self, array: NDArray[Any]) -> Tensor:
-        # A rollout may be a read-only view into shared memory; the learner never writes to it.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            return torch.from_numpy(array).to(self.device)
 
     def _learning_rate(self) -> float:
         return self.config.learning_rate * max(0.0, 1 - self.frames / self.total_frames)
@@ -226,6 +223,10 @@ class Learner:
                 f"the last {self._skipped_in_a_row} batches had a non-finite loss or gradient; "
                 "a smaller learner.learning_rate or learner.max_grad_norm may help"
             )
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True)
 
 
 def load_agent(agent: Agent, parameters: dict[str, Tensor]) -> None:

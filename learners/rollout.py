@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,17 +44,28 @@ class Rollout(NamedTuple):
         )
 
 
-def join(rollouts: Sequence[Rollout]) -> Rollout:
-    """Put rollouts of one length side by side into a batch; a single one is not copied."""
-    if len(rollouts) == 1:
-        return rollouts[0]
+def join(
+    rollouts: Sequence[Rollout],
+    concatenate: Callable[[Sequence[NDArray[Any]], int], NDArray[Any]] | None = None,
+) -> Rollout:
+    """Put rollouts of one length side by side, along their environments.
+
+    Args:
+        rollouts: at least one.
+        concatenate: makes one array of several along an axis; by default NumPy's, which a single
+            rollout is spared.
+    """
+    if concatenate is None:
+        if len(rollouts) == 1:
+            return rollouts[0]
+        concatenate = np.concatenate
     obs, reward, first, action, logits, version, states = zip(*rollouts, strict=True)
     return Rollout(
-        obs=np.concatenate(obs, axis=1),
-        reward=np.concatenate(reward, axis=1),
-        first=np.concatenate(first, axis=1),
-        action=np.concatenate(action, axis=1),
-        logits=np.concatenate(logits, axis=1),
-        version=np.concatenate(version),
-        state=tuple(np.concatenate(parts) for parts in zip(*states, strict=True)),
+        obs=concatenate(obs, 1),
+        reward=concatenate(reward, 1),
+        first=concatenate(first, 1),
+        action=concatenate(action, 1),
+        logits=concatenate(logits, 1),
+        version=concatenate(version, 0),
+        state=tuple(concatenate(parts, 0) for parts in zip(*states, strict=True)),
     )

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 import torch
 
 FILES = [f"tests/agents/test_{name}.py" for name in ("srwm_kernel", "delta_op", "kernels_cuda")]
+FILES.append("tests/learners/test_batch.py")
 ON_GPU = "cuda or gpu or graph"
 # Under the sanitizer a kernel is some hundred times slower: each path once. One and several warps
 # a matrix, both types, resets around a checkpoint.

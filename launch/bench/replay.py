@@ -60,7 +60,11 @@ class CountingLearner:
 
     @ray.method(num_returns=2)
     def update(
-        self, cuts: list[tuple[int, int]], publish: bool, *rollouts: NDArray[np.uint8]
+        self,
+        number: int,
+        cuts: list[tuple[int, int]],
+        publish: bool,
+        *rollouts: NDArray[np.uint8],
     ) -> tuple[UpdateReport, NDArray[np.uint8] | None]:
         """Count one more."""
         self.updates += 1

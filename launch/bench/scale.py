@@ -159,7 +159,7 @@ def _ray_alone(flow: RayFlow, seconds: float) -> float:
 
     def ask(worker: Any) -> ray.ObjectRef:
         rollout, _ = worker.rollout.remote(flow.weights)
-        report, _ = learner.update.remote([(0, ENVS)], False, rollout)
+        report, _ = learner.update.remote(0, [(0, ENVS)], False, rollout)
         return report
 
     asked = {ask(worker): worker for worker in flow.workers}

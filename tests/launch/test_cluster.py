@@ -82,8 +82,8 @@ def test_learners_share_a_batch():
     flow = flow_of(workers=1, waiting=12, **tree)  # a batch of 8, and 4 more
     flow._dispatch()
     first, second = flow.learners
-    assert first.asked == [("update", ([(0, 4)], True, "rollout0"))]  # it publishes the weights
-    assert second.asked == [("update", ([(0, 4)], False, "rollout1"))]
+    assert first.asked == [("update", (0, [(0, 4)], True, "rollout0"))]  # it publishes the weights
+    assert second.asked == [("update", (0, [(0, 4)], False, "rollout1"))]
     (update,) = flow._updates
     assert len(update.pending) == 2
     assert flow.batcher.waiting == 4
@@ -98,7 +98,9 @@ def test_a_round_of_many_workers_publishes_a_few_weights_only(workers, published
     flow = flow_of(workers, waiting=48)
     updates = [flow._ask_for_update() for _ in published]
     assert [update.weights is not None for update in updates] == published
-    assert [arguments[1] for _, arguments in flow.learners[0].asked] == published
+    asked = [arguments for _, arguments in flow.learners[0].asked]
+    assert [publish for _, _, publish, *_ in asked] == published
+    assert [number for number, *_ in asked] == [*range(6)]
 
 
 def test_workers_go_on_with_the_last_weights_that_were_published(monkeypatch):

@@ -5,25 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from learners import Rollout, join
-
-T, N = 3, 6
-
-
-def rollout():
-    generator = np.random.default_rng(0)
-    return Rollout(
-        obs=generator.integers(256, size=(T + 1, N, 4, 4, 3), dtype=np.uint8),
-        reward=generator.normal(size=(T + 1, N)).astype(np.float32),
-        first=generator.random((T + 1, N)) < 0.3,
-        action=generator.integers(5, size=(T, N)),
-        logits=generator.normal(size=(T, N, 5)).astype(np.float32),
-        version=np.arange(N),
-        state=(
-            generator.normal(size=(N, 2, 3)).astype(np.float32),
-            generator.normal(size=(N, 7)).astype(np.float32),
-        ),
-    )
+from learners.rollout import join
+from tests.learners.rollouts import N, T, rollout
 
 
 def arrays(batch):
