@@ -1,8 +1,8 @@
 """The same parts as Ray actors: acting and learning overlap, on one machine or many.
 
 A frame is copied three times on its way: from ProcGen into the rollout, from there into the object
-store when the worker returns it, and into the batch where that is made of several rollouts or goes to
-a GPU. The learner reads what lies in its node's object store; between nodes Ray sends it once.
+store when the worker returns it, and into the batch where that is made of several rollouts or goes
+to a GPU. The learner reads what lies in its node's object store; between nodes Ray sends it once.
 """
 
 from __future__ import annotations
