@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,6 +129,7 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) ->
     Raises:
         UserError: naming the first key that is wrong.
     """
+    tree = copy.deepcopy(tree)  # overrides are written into it
     for override in overrides:
         _apply(tree, override)
     launch = tree.get("launch")

@@ -43,7 +43,9 @@ def test_registers_suffice(source, size, outputs, dtype, architecture):
     assert set(entries) == {f"{source[:-4]}_{way}" for way in ("forward", "backward")}
     for entry, used in entries.items():
         print(entry, used)
-        assert used.local_bytes == 0
+        # Where a lane needs all 255, the compiler, which does not always decide alike, may keep one
+        # or two of them in memory.
+        assert used.local_bytes <= (8 if used.registers == 255 else 0)
         assert used.warps_per_multiprocessor >= (12 if outputs == 16 else 8)
 
 

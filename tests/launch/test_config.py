@@ -37,6 +37,12 @@ def test_a_dump_names_every_value_so_that_later_defaults_change_nothing():
     assert dumped["checkpoint"]["keep"] == 3
 
 
+def test_overrides_leave_the_tree_as_it_was():
+    tree = {**MINIMAL, "launch": {"workers": 3}}
+    assert parse_config(tree, ["launch.workers=5", "seed=7"], "test").launch.workers == 5
+    assert tree == {**MINIMAL, "launch": {"workers": 3}}
+
+
 def test_the_defaults_are_the_papers():
     config = minimal()
     paper = {
