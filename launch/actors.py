@@ -6,8 +6,7 @@ import asyncio
 from asyncio import Future
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import ray
 import torch
@@ -23,7 +22,6 @@ from launch.config import RunConfig
 from launch.flow import RolloutInfo, UpdateReport
 from learners import Batch, Learner, Rollout, Weights, join_group, open_store
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -102,10 +100,9 @@ class LearnerActor:
         """Return the learner's state for a checkpoint."""
         return await self._learn(lambda: self.learner.state())
 
-    def _learn(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def _learn(self, function: Callable[..., R], *args: Any) -> Future[R]:
         """Call a function in the one thread that learns, after what it has been asked before."""
-        call = partial(function, *args, **kwargs)
-        return asyncio.get_running_loop().run_in_executor(self._learning, call)
+        return asyncio.get_running_loop().run_in_executor(self._learning, function, *args)
 
     def _start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
         group = None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from launch.bench.parts import acting_rate, apart, environments_rate, learning_rate
-from launch.build import acting_device, cpu_count, learner_threads, learning_device
+from launch.build import acting_device, cpu_count, learning_device
 from launch.config import LaunchConfig, RunConfig
 from launch.errors import UserError
 
@@ -118,7 +118,6 @@ def _measure(config: RunConfig, envs: int | None) -> Speed:
     torch.set_num_threads(config.launch.worker_threads or 1)
     acting = {size: acting_rate(_with_one_worker(config, size), SECONDS) for size in sizes}
     environments = environments_rate(_with_one_worker(config, max(sizes)), SECONDS)
-    torch.set_num_threads(learner_threads(config))
     return Speed(acting, environments, learning_rate(config, LEARNING_SECONDS))
 
 

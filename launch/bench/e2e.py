@@ -17,18 +17,12 @@ from launch.bench.figures import table
 from launch.bench.machine import machine
 from launch.bench.memory import memory_gb
 from launch.bench.parts import acting_rate, apart, environments_rate, learning_rate
-from launch.build import (
-    acting_device,
-    cpu_count,
-    learner_threads,
-    learning_device,
-    worker_threads,
-)
+from launch.build import acting_device, cpu_count, learning_device, worker_threads
 from launch.config import RunConfig
 from launch.placement import make_flow
 
 ADVICE = {
-    "learning": "a GPU, a smaller agent.encoder or agent.precision=bfloat16 where the CPU has it",
+    "learning": "a GPU, or a smaller agent.encoder",
     "acting": "more launch.envs_per_worker (larger batches), or more launch.workers on more cores",
     "environments": "more envs.threads, or more launch.workers on more cores",
 }
@@ -112,7 +106,7 @@ def _parts(config: RunConfig, seconds: float) -> Parts:
     # However many workers there are: as many as the cores can take at once.
     number = max(1, cpu_count() // worker_threads(config))
     workers = apart(number, _worker_parts, config, seconds / 2)
-    (learning,) = apart(1, _learner_part, config, seconds / 2)
+    (learning,) = apart(1, learning_rate, config, seconds / 2)
     environments, acting = (sum(rates) for rates in zip(*workers, strict=True))
     return Parts(environments, acting, learning)
 
@@ -120,11 +114,6 @@ def _parts(config: RunConfig, seconds: float) -> Parts:
 def _worker_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
     torch.set_num_threads(worker_threads(config))
     return environments_rate(config, seconds / 2), acting_rate(config, seconds / 2)
-
-
-def _learner_part(config: RunConfig, seconds: float) -> float:
-    torch.set_num_threads(learner_threads(config))
-    return learning_rate(config, seconds)
 
 
 def result_table(result: EndToEnd) -> Table:

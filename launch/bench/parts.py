@@ -18,9 +18,16 @@ import torch
 from agents import sample
 from envs import env_spec
 from launch.bench.batch import random_batch, random_obs
-from launch.build import acting_device, build_agent, build_environments, build_learner
+from launch.build import (
+    acting_device,
+    build_agent,
+    build_environments,
+    build_learner,
+    cpu_count,
+)
 from launch.config import RunConfig
 from launch.errors import RunError
+from learners import TrainingDivergedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,8 +41,8 @@ def apart(times: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwarg
     """
     spawn = multiprocessing.get_context("spawn")  # a fork would lack the threads of its parent
     with ProcessPoolExecutor(times, mp_context=spawn, initializer=_end_with_the_parent) as pool:
-        calls = [pool.submit(function, *args, **kwargs) for _ in range(times)]
         try:
+            calls = [pool.submit(function, *args, **kwargs) for _ in range(times)]
             return [call.result() for call in calls]
         except BrokenProcessPool:
             raise RunError("the process that measured died: is there too little memory?") from None
@@ -98,7 +105,12 @@ def acting_rate(config: RunConfig, seconds: float) -> float:
 
 
 def learning_rate(config: RunConfig, seconds: float) -> float:
-    """Return frames per second of whole learner updates."""
+    """Return frames per second of whole updates of one learner, with all cores or a GPU.
+
+    Raises:
+        RunError: if what it learns is not finite.
+    """
+    torch.set_num_threads(config.launch.learner_threads or cpu_count())
     learner = build_learner(config)
     batch = random_batch(config, learner.agent)
 
@@ -106,7 +118,10 @@ def learning_rate(config: RunConfig, seconds: float) -> float:
         learner.update(batch)
         return batch.action.size
 
-    return _rate(work, seconds)
+    try:
+        return _rate(work, seconds)
+    except TrainingDivergedError as error:
+        raise RunError(f"no update could be measured: {error}") from None
 
 
 def _rate(work: Callable[[], int], seconds: float) -> float:

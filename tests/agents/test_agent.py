@@ -86,6 +86,22 @@ def test_bfloat16_is_the_encoders_alone(encoder):
     torch.testing.assert_close(coarse, exact, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("instructions", "amx", "amd", "wanted"),
+    [
+        (True, False, True, torch.bfloat16),
+        (True, True, False, torch.bfloat16),
+        (True, False, False, torch.float32),
+        (False, False, True, torch.float32),
+    ],
+)
+def test_auto_is_the_precision_that_is_faster_here(instructions, amx, amd, wanted, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("agents.agent._cpu_is_amds", lambda: amd)
+    assert make_agent(AgentConfig(encoder="mlp"), (3,), 2, UNROLL).dtype == wanted
+
+
 class Recorder(Core):
     """Hands on the features, and keeps them."""
 

@@ -131,6 +131,14 @@ def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
     assert line.startswith("srwm: ") and "impala" in line
 
 
+@pytest.mark.slow
+def test_what_cannot_be_learnt_is_one_line(tmp_path, capsys):
+    tree = changed(TMAZE, **AUTO, learner__value_cost=1e39)
+    assert main("train", str(write_config(tmp_path / "c.yaml", tree))) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("srwm: no update could be measured: ")
+
+
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
