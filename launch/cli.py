@@ -42,6 +42,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     """
     from launch.config import load_config
     from launch.dashboard import memory_names
+    from launch.layout import settle
     from launch.run import RunFolder
     from launch.train import check
     from launch.train import train as run_training
@@ -55,16 +56,19 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
         saved = run.newest_checkpoint()
         agent = check(config, saved)
         check_cluster(config)
-        run.update_config(config)
+        config = settle(config)
+        run.write_config(config)
     else:
         if len(names) != 1:
             raise UserError(
                 f"expected one CONFIG, found {len(names)}: srwm train CONFIG [KEY=VALUE ...]"
             )
         config, saved = load_config(names[0], overrides), None
+        run = RunFolder.new(config, names[0])
         agent = check(config)
         check_cluster(config)
-        run = RunFolder.create(config, names[0])
+        config = settle(config)
+        run.create(config)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
     run_training(config, run, console, memory_names(agent, config.envs), saved)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
@@ -192,6 +196,7 @@ def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
     from launch.bench.e2e import whole
     from launch.config import load_config
     from launch.doctor import examine, findings_table, forecast
+    from launch.layout import settle
     from launch.train import check
 
     run = load_config(config, overrides)
@@ -202,6 +207,7 @@ def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
         raise RunError(f"{', '.join(missing)}: nothing runs without")
     check(run)
     check_cluster(run)
+    run = settle(run)
     notes.print(f"trying {config} for {seconds:.0f} s")
     frames_per_second, memory = whole(run, seconds)
     console.print(forecast(run.total_frames, frames_per_second), highlight=False)

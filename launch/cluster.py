@@ -23,6 +23,7 @@ from launch.build import cpu_count
 from launch.config import RunConfig
 from launch.errors import RunError, UserError
 from launch.flow import RolloutInfo, UpdateReport
+from launch.gpus import share_out
 from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
@@ -61,13 +62,6 @@ def _no_cluster(address: str | None, error: Exception) -> UserError:
     )
 
 
-class Gpus(NamedTuple):
-    """What each actor reserves of a GPU, as Ray counts them."""
-
-    learner: float
-    worker: float
-
-
 class Order(NamedTuple):
     """A rollout that a worker has been asked for."""
 
@@ -96,7 +90,8 @@ class RayFlow:
         self._tree = config.model_dump(mode="json")
         frames = saved["learner"]["frames"] if saved else 0
         self._lives = frames
-        self._gpus = self._share_out_gpus()
+        gpus = int(ray.cluster_resources().get("GPU", 0))
+        self._gpus = share_out(gpus, config, config.launch.workers)
         self.learners, starts = self._start_learners(saved["learner"] if saved else None)
         self.workers = [self._start_worker(i) for i in range(config.launch.workers)]
         for start in starts:
@@ -194,20 +189,6 @@ class RayFlow:
         ) * learner.batch_size + 2 * launch.workers * launch.envs_per_worker
         frame = env_spec(self.config.envs).observation_bytes
         return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
-
-    def _share_out_gpus(self) -> Gpus:
-        launch, learners = self.config.launch, self.config.learner.devices
-        here = ray.cluster_resources().get("GPU", 0)
-        if not here:
-            return Gpus(learner=0, worker=0)
-        wanted = learners * launch.learner_gpus + launch.workers * launch.worker_gpus
-        if wanted > here:
-            raise UserError(
-                f"{learners} learners x launch.learner_gpus {launch.learner_gpus:g} and "
-                f"{launch.workers} workers x launch.worker_gpus {launch.worker_gpus:g} are more "
-                f"than the {here:g} GPUs here"
-            )
-        return Gpus(launch.learner_gpus, launch.worker_gpus)
 
     def _start_learners(
         self, saved: dict[str, Any] | None

@@ -52,6 +52,12 @@ class LaunchConfig(BaseModel):
     learners that Ray starts on this machine share."""
 
 
+class UnsettledLaunch(LaunchConfig):
+    """With any valid numbers for what is `auto`, until `launch.layout.settle` finds others."""
+
+    auto: tuple[str, ...]
+
+
 class CheckpointConfig(BaseModel):
     """When a run is saved, and for how long."""
 
@@ -124,7 +130,7 @@ def find_config(name: str) -> Path:
 def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> RunConfig:
     """Validate a tree of plain values after `key.key=value` overrides.
 
-    Where `launch` says `auto`, parts of the run are measured here for some seconds.
+    Where `launch` says `auto`, it is an `UnsettledLaunch`.
 
     Raises:
         UserError: naming the first key that is wrong.
@@ -135,15 +141,18 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) ->
     launch = tree.get("launch")
     if not isinstance(launch, dict):
         launch = {}
-    auto = [key for key in CAN_BE_AUTO if launch.get(key) == AUTO]
+    auto = tuple(key for key in CAN_BE_AUTO if launch.get(key) == AUTO)
     if not auto:
         return _validate(tree, source)
-    # As many as there are tasks: numbers with which all else can be checked first.
+    # As many as there are tasks: numbers with which all else can be checked.
     config = _validate({**tree, "launch": {**launch, **dict.fromkeys(auto, _tasks(tree))}}, source)
-    from launch.layout import settle  # it runs what a configuration describes
-
-    settled = config.model_copy(update={"launch": settle(config, auto)})
-    return _validate(settled.model_dump(mode="json"), source)
+    if config.launch.address:
+        keys = " and ".join(f"launch.{key}" for key in auto)
+        raise UserError(
+            f"{keys}: auto measures this machine; with launch.address use a number for each"
+        )
+    unsettled = UnsettledLaunch(**config.launch.model_dump(), auto=auto)
+    return config.model_copy(update={"launch": unsettled})
 
 
 def _tasks(tree: dict[str, Any]) -> int:

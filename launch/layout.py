@@ -1,7 +1,7 @@
 """`launch.workers=auto`, `launch.envs_per_worker=auto`: from what acting and learning cost here.
 
-A worker acts on one core. So many are needed as keep up with the learner, which learns on a GPU of
-its own or, by turns with them, on the same cores.
+A worker acts on one core, or waits there for a GPU. So many are needed as keep up with the
+learners, which learn on GPUs or, by turns with the workers, on the same cores.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 
 from launch.bench.parts import acting_rate, apart, environments_rate, learning_rate
-from launch.build import acting_device, cpu_count, learning_device
-from launch.config import LaunchConfig, RunConfig
-from launch.errors import UserError
+from launch.build import acting_device, cpu_count, learner_threads, worker_threads
+from launch.config import LaunchConfig, RunConfig, UnsettledLaunch
+from launch.gpus import room, share_out
 
 log = logging.getLogger(__name__)
 
@@ -31,79 +31,99 @@ class Speed(NamedTuple):
 
     acting: dict[int, float]  # of a worker with one thread, by the number of its environments
     environments: float  # of a worker
-    learning: float  # of the learner, with all cores or its GPU
+    learning: float  # of a learner, with all cores or its GPU
 
 
 class Machine(NamedTuple):
     """Where the parts run."""
 
     cores: int
-    learner_on_gpu: bool
+    gpus: int
 
 
-def settle(config: RunConfig, auto: list[str]) -> LaunchConfig:
-    """Measure the parts here, and return `config.launch` with numbers for what is `auto`.
-
-    Args:
-        config: with any valid numbers in their place.
-        auto: the keys of `config.launch` to replace: `workers`, `envs_per_worker` or both.
+def settle(config: RunConfig) -> RunConfig:
+    """Return the configuration with numbers for what is `auto`, measuring here what they hang on.
 
     Raises:
-        UserError: if the workers would be elsewhere, or if the environments do not go together with
-            each other or with the network.
+        UserError: if no number of workers would do.
+        RunError: if what the learner learns while it is measured is not finite.
     """
     launch = config.launch
-    keys = " and ".join(f"launch.{key}" for key in auto)
-    if launch.address:
-        raise UserError(
-            f"{keys}: auto measures this machine; with launch.address use a number for each"
-        )
-    log.info("measuring acting and learning here for %s", keys)
-    workers = None if "workers" in auto else launch.workers
-    envs = None if "envs_per_worker" in auto else launch.envs_per_worker
+    if not isinstance(launch, UnsettledLaunch):
+        return config
+    workers = None if "workers" in launch.auto else launch.workers
+    envs = None if "envs_per_worker" in launch.auto else launch.envs_per_worker
+    machine = Machine(cpu_count(), torch.cuda.device_count())
     if launch.mode == "local":
-        workers = workers or 1  # they would only take turns
-    try:
-        (speed,) = apart(1, _measure, config, envs)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    machine = Machine(cpu_count(), learning_device(config) == "cuda")
-    workers, envs = layout(speed, machine, len(config.envs.tasks), workers, envs)
+        threads = learner_threads(config)
+        workers = workers or _step(config, envs)  # more would only take turns
+    else:
+        threads = worker_threads(config) if workers else launch.worker_threads or 1
+        share_out(machine.gpus, config, workers or _step(config, envs))
+    if not (workers and envs):
+        keys = " and ".join(f"launch.{key}" for key in launch.auto)
+        log.info("measuring acting and learning here for %s", keys)
+        (speed,) = apart(1, _measure, config, threads, envs)
+        workers, envs = layout(speed, machine, config, workers, envs)
     log.info("launch.workers=%d launch.envs_per_worker=%d", workers, envs)
-    update = {"workers": workers, "envs_per_worker": envs}
-    if "workers" in auto:
-        update["worker_threads"] = launch.worker_threads or 1  # so many that one is enough
-    return launch.model_copy(update=update)
+    settled = {**launch.model_dump(), "workers": workers, "envs_per_worker": envs}
+    del settled["auto"]
+    if "workers" in launch.auto and launch.mode == "ray":
+        settled["worker_threads"] = threads
+    return config.model_copy(update={"launch": LaunchConfig(**settled)})
 
 
 def layout(
-    speed: Speed, machine: Machine, tasks: int, workers: int | None, envs: int | None
+    speed: Speed, machine: Machine, config: RunConfig, workers: int | None, envs: int | None
 ) -> tuple[int, int]:
     """Return the number of workers and of the environments of each.
 
     Args:
         speed: what was measured.
-        machine: where.
-        tasks: which share the environments equally.
+        machine: where; it has room for some number of workers.
+        config: of the run.
         workers: how many, if that is settled.
         envs: of each worker, if that is settled.
     """
     best = max(speed.acting.values())
     size = min(size for size, rate in speed.acting.items() if rate >= GOOD_ENOUGH * best)
     if workers is None:
-        of_a_worker = 1 / speed.acting[size] + 1 / speed.environments  # seconds of a frame
-        # Of all cores. On a GPU it takes none that counts but one to feed it.
-        of_the_learner = 0 if machine.learner_on_gpu else machine.cores / speed.learning
-        spare = machine.cores - machine.learner_on_gpu
-        rate = min(speed.learning, spare / (of_a_worker + of_the_learner))
-        workers = max(1, min(spare, math.ceil(rate * of_a_worker)))
+        workers, step = _busy_workers(speed, size, machine, config), _step(config, envs)
         if envs:
             workers = max(workers, math.ceil(FEWEST_ENVIRONMENTS / envs))
-            workers = _multiple(workers, tasks // math.gcd(tasks, envs))
+        workers = min(_multiple(workers, step), room(machine.gpus, config) // step * step)
     if envs is None:
         envs = max(size, math.ceil(FEWEST_ENVIRONMENTS / workers))
-        envs = _multiple(envs, tasks // math.gcd(tasks, workers))
+        envs = _multiple(envs, _step(config, workers))
     return workers, envs
+
+
+def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) -> int:
+    """Return how many workers keep up with the learners, and no more than leave them their cores.
+
+    What is on one core or one GPU takes turns.
+    """
+    learners, launch = config.learner.devices, config.launch
+    acts_on_gpu = bool(machine.gpus and launch.worker_gpus)
+    learns_on_gpu = bool(machine.gpus and launch.learner_gpus)
+    acting, learning = 1 / speed.acting[size], 1 / speed.learning  # seconds of a frame
+    of_a_worker = acting + 1 / speed.environments
+    # On a CPU learners share all cores. On a GPU they take none that counts but one to feed each.
+    of_the_cores = of_a_worker + (0 if learns_on_gpu else machine.cores * learning)
+    spare = max(1, machine.cores - learns_on_gpu * learners)
+    rates = [spare / of_the_cores, (learners if learns_on_gpu else 1) / learning]
+    if acts_on_gpu:
+        rates.append(machine.gpus / (acting + learns_on_gpu * learning))
+    return min(spare, math.ceil(min(rates) * of_a_worker))
+
+
+def _step(config: RunConfig, others: int | None) -> int:
+    """Return what the workers must be a multiple of if each has `others` environments.
+
+    Or the environments of each, if there are `others` workers; 1 while the others are open.
+    """
+    tasks = len(config.envs.tasks)
+    return tasks // math.gcd(tasks, others) if others else 1
 
 
 def _multiple(number: int, of: int) -> int:
@@ -111,11 +131,11 @@ def _multiple(number: int, of: int) -> int:
     return math.ceil(number / of) * of
 
 
-def _measure(config: RunConfig, envs: int | None) -> Speed:
+def _measure(config: RunConfig, threads: int, envs: int | None) -> Speed:
     # One worker that has all tasks: what an environment costs differs by game.
     tasks = len(config.envs.tasks)
     sizes = {_multiple(n, tasks) for n in ((envs,) if envs else SIZES[acting_device(config)])}
-    torch.set_num_threads(config.launch.worker_threads or 1)
+    torch.set_num_threads(threads)
     acting = {size: acting_rate(_with_one_worker(config, size), SECONDS) for size in sizes}
     environments = environments_rate(_with_one_worker(config, max(sizes)), SECONDS)
     return Speed(acting, environments, learning_rate(config, LEARNING_SECONDS))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from launch.batcher import Batcher
-from launch.build import build_learner, build_worker, cpu_count
+from launch.build import build_learner, build_worker, learner_threads
 from launch.config import RunConfig
 from launch.flow import UpdateReport
 from learners import Rollout
@@ -20,7 +20,7 @@ class LocalFlow:
     """Workers act in turn until a batch is there; then the learner updates."""
 
     def __init__(self, config: RunConfig, saved: dict[str, Any] | None = None) -> None:
-        torch.set_num_threads(config.launch.learner_threads or cpu_count())
+        torch.set_num_threads(learner_threads(config))
         frames = saved["learner"]["frames"] if saved else 0
         self.learner = build_learner(config)
         self.workers = [build_worker(config, i, frames) for i in range(config.launch.workers)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from launch.config import RunConfig
+from launch.config import RunConfig, UnsettledLaunch
 from launch.flow import Flow
 
 
 def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
     """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
+    assert not isinstance(config.launch, UnsettledLaunch)
     if config.launch.mode == "local":
         from launch.local import LocalFlow
 

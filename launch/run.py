@@ -30,24 +30,15 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
 
     @classmethod
-    def create(cls, config: RunConfig, name: str) -> RunFolder:
-        """Make the folder of a new run and write its configuration.
+    def new(cls, config: RunConfig, name: str) -> RunFolder:
+        """Name the folder of a new run; nothing is written yet.
 
         Raises:
-            UserError: if the folder holds a run already, or cannot be written.
+            UserError: if the folder holds a run already.
         """
         path = Path(config.run_dir or f"runs/{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
         run = cls(path)
-        if run.config_file.exists():
-            raise UserError(
-                f"run_dir: {path} already holds a run: continue it with --resume {path}, "
-                "or name another folder"
-            )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            run._write_config(config)
-        except OSError as error:
-            raise UserError(f"run_dir: {path} cannot be written: {error.strerror}") from None
+        run._refuse_another()
         return run
 
     @classmethod
@@ -91,18 +82,32 @@ class RunFolder:
         checkpoint.prune(self.checkpoints, keep)
         return folder
 
-    def update_config(self, config: RunConfig) -> None:
-        """Write the configuration that a resumed run continues with.
+    def create(self, config: RunConfig) -> None:
+        """Make the folder of a new run and write its configuration.
+
+        Raises:
+            UserError: if the folder holds a run already, or cannot be written.
+        """
+        self._refuse_another()
+        self.write_config(config)
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write the configuration that the run begins, or continues, with.
 
         Raises:
             UserError: if the folder cannot be written.
         """
-        try:
-            self._write_config(config)
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
-
-    def _write_config(self, config: RunConfig) -> None:
         beside = self.config_file.with_suffix(".tmp")
-        beside.write_text(dump_config(config))
-        beside.rename(self.config_file)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            beside.write_text(dump_config(config))
+            beside.rename(self.config_file)
+        except OSError as error:
+            raise UserError(f"run_dir: {self.path} cannot be written: {error.strerror}") from None
+
+    def _refuse_another(self) -> None:
+        if self.config_file.exists():
+            raise UserError(
+                f"run_dir: {self.path} already holds a run: continue it with --resume {self.path}, "
+                "or name another folder"
+            )

@@ -44,11 +44,13 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
     """Measure acting, learning and environments alone, then all of it together."""
     from launch.bench import e2e as measure
     from launch.config import load_config
+    from launch.layout import settle
     from launch.train import check
 
     run = load_config(config, overrides)
     check(run)
     check_cluster(run)
+    run = settle(run)
     result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
     console.print(measure.result_table(result))
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
@@ -83,10 +85,12 @@ def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path 
     """Measure a learner update by its parts, against what the device does at its best."""
     from launch.bench import learner as measure
     from launch.config import load_config
+    from launch.layout import settle
     from launch.train import check
 
     run = load_config(config, overrides)
     check(run)
+    run = settle(run)
     result = measure.learner_speed(run, seconds, lambda name: notes.print(f"measuring {name}"))
     for table in measure.result_tables(result):
         console.print(table)

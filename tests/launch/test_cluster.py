@@ -9,7 +9,6 @@ import ray
 from launch.batcher import Batcher
 from launch.cluster import RayFlow
 from launch.config import parse_config
-from launch.errors import UserError
 from launch.flow import UpdateReport
 from tests.launch.runs import TMAZE, changed
 
@@ -115,19 +114,3 @@ def test_workers_go_on_with_the_last_weights_that_were_published(monkeypatch):
     flow.update()
     assert third.weights is not None
     assert flow.weights == third.weights
-
-
-@pytest.mark.parametrize(
-    ("here", "shares"), [(0, (0, 0)), (2, (0.5, 0.25))], ids=["no GPU", "two GPUs"]
-)
-def test_gpus_are_shared_out_where_there_are_any(here, shares, monkeypatch):
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": here} if here else {})
-    flow = flow_of(workers=4, waiting=0, launch__learner_gpus=0.5, launch__worker_gpus=0.25)
-    assert flow._share_out_gpus() == shares
-
-
-def test_more_gpus_than_there_are_is_told(monkeypatch):
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 1})
-    flow = flow_of(workers=4, waiting=0, launch__worker_gpus=0.25)
-    with pytest.raises(UserError, match="than the 1 GPUs here"):  # Ray would wait for ever
-        flow._share_out_gpus()

@@ -10,86 +10,148 @@ import psutil
 import pytest
 import yaml
 
-from launch import layout
+from launch import build, doctor, layout
 from launch.bench.parts import apart
-from launch.config import parse_config
+from launch.config import CAN_BE_AUTO, dump_config, parse_config
+from launch.doctor import Finding
 from launch.errors import RunError, UserError
-from launch.layout import Machine, Speed
-from tests.launch.runs import ROOT, TMAZE, changed, main, write_config
+from launch.layout import Machine, Speed, settle
+from tests.launch.runs import (
+    ROOT,
+    TMAZE,
+    changed,
+    checkpoint,
+    checkpoints,
+    damage,
+    main,
+    train,
+    write_config,
+)
 
 AUTO = {"launch__workers": "auto", "launch__envs_per_worker": "auto"}
+
+
+GAMES = ["coinrun", "starpilot", "caveflyer", "dodgeball", "fruitbot", "chaser", "miner", "jumper"]
+GAMES += ["leaper", "maze", "bigfish", "heist", "climber", "plunder", "ninja", "bossfight"]
 
 
 def speed(learning, acting=1000.0, environments=1e9):
     return Speed({12: 0.5 * acting, 24: 0.95 * acting, 48: acting}, environments, learning)
 
 
+def config_of(tasks=6, **changes):
+    given = {"envs__tasks": GAMES[:tasks], "launch__mode": "ray", "launch__envs_per_worker": tasks}
+    return parse_config(changed(TMAZE, **given | changes), [], "test")
+
+
 @pytest.mark.parametrize(
-    ("cores", "gpu", "learning", "workers"),
+    ("cores", "gpus", "learning", "workers"),
     [
         # With acting at 950 frames/s a core and learning at half of that, acting takes a third.
-        (1, False, 470, 1),
-        (3, False, 3 * 470, 1),
-        (6, False, 6 * 470, 2),
-        (7, False, 7 * 470, 3),
-        (48, False, 48 * 470, 16),
+        (1, 0, 470, 1),
+        (3, 0, 3 * 470, 1),
+        (6, 0, 6 * 470, 2),
+        (7, 0, 7 * 470, 3),
+        (48, 0, 48 * 470, 16),
         # A GPU learns meanwhile, and one core feeds it.
-        (16, True, 900, 1),
-        (16, True, 9000, 10),
-        (16, True, 1e6, 15),
-        (1, True, 1e6, 1),
+        (16, 1, 900, 1),
+        (16, 1, 9000, 10),
+        (16, 1, 1e6, 15),
+        (1, 1, 1e6, 1),
+        (16, 8, 900, 1),  # of which one learns
     ],
 )
-def test_acting_keeps_up_with_learning(cores, gpu, learning, workers):
-    found, envs = layout.layout(speed(learning), Machine(cores, gpu), 6, None, None)
+def test_acting_keeps_up_with_learning(cores, gpus, learning, workers):
+    found, envs = layout.layout(speed(learning), Machine(cores, gpus), config_of(), None, None)
     assert found == workers
     assert envs >= 24 and found * envs >= 48  # the smallest fast batch; as many as in the paper
     assert found * envs % 6 == 0
 
 
+def test_several_learners_want_so_many_times_the_workers_and_a_core_each():
+    two = config_of(learner__devices=2)
+    assert layout.layout(speed(1890), Machine(64, 2), two, None, None)[0] == 4
+    assert layout.layout(speed(1e6), Machine(64, 2), two, None, None)[0] == 62
+    assert layout.layout(speed(1e6), Machine(2, 2), two, None, None)[0] == 1
+    # On a CPU they share the cores that one has alone.
+    assert layout.layout(speed(6 * 470), Machine(6, 0), two, None, None)[0] == 2
+
+
+def test_workers_on_a_gpu_take_turns_with_each_other_and_the_learner():
+    def workers(gpus, environments=1e9, **changes):
+        config = config_of(launch__worker_gpus=0.01, **changes)
+        found = speed(1900, environments=environments)
+        return layout.layout(found, Machine(64, gpus), config, None, None)[0]
+
+    # Acting at 950 frames/s and learning at twice that make 633; one does all the acting.
+    assert workers(1, launch__learner_gpus=0.5) == 1
+    # A worker that steps at 110 frames/s besides makes 98.6.
+    assert workers(1, environments=110.0, launch__learner_gpus=0.5) == 7
+    assert workers(1, environments=110.0, launch__learner_gpus=0.0) == 10  # 950 in all
+    assert workers(2, environments=110.0, launch__learner_gpus=0.5) == 13  # 1267
+
+
+@pytest.mark.parametrize(("envs", "workers"), [(None, 4), (9, 4), (8, 3)])
+def test_no_more_workers_than_there_are_shares_of_a_gpu(envs, workers):
+    shares = {"launch__learner_gpus": 0.5, "launch__worker_gpus": 0.125}
+    config = config_of(**shares)
+    slow = speed(1e6, environments=100.0)
+    found, each = layout.layout(slow, Machine(64, 1), config, None, envs)
+    assert found == workers and found * each % 6 == 0
+
+
 def test_stepping_counts_as_acting_does():
     # Half of a worker's time: it does 475 frames/s instead of 950.
     slow = speed(9000, environments=950.0)
-    assert layout.layout(slow, Machine(64, True), 1, None, None)[0] == 19
+    assert layout.layout(slow, Machine(64, 1), config_of(1), None, None)[0] == 19
 
 
 @pytest.mark.parametrize(("tasks", "wanted"), [(1, 24), (5, 25), (7, 28), (16, 24)])
 def test_tasks_share_the_environments_equally(tasks, wanted):
     # Two workers of 24 at least: 48 are a multiple of 16 already, not of 5.
-    assert layout.layout(speed(1), Machine(2, False), tasks, 2, None) == (2, wanted)
+    found = layout.layout(speed(1), Machine(2, 0), config_of(tasks), 2, None)
+    assert found == (2, wanted)
 
 
 @pytest.mark.parametrize(
     ("envs", "tasks", "workers"), [(24, 1, 2), (30, 4, 2), (10, 7, 7), (64, 6, 3)]
 )
 def test_workers_complete_what_was_given(envs, tasks, workers):
-    assert layout.layout(speed(1), Machine(1, False), tasks, None, envs) == (workers, envs)
+    found = layout.layout(speed(1), Machine(1, 0), config_of(tasks), None, envs)
+    assert found == (workers, envs)
 
 
-def settled(monkeypatch, **changes):
+def settled(monkeypatch, gpus=0, **changes):
+    """Return the settled launch, and the threads and environments that were measured."""
     asked = []
 
-    def measured(times, function, config, envs):
-        asked.append((times, config.launch, envs))
+    def measured(times, function, config, threads, envs):
+        asked.append((threads, envs))
         return [speed(475)]
 
     monkeypatch.setattr(layout, "apart", measured)
     monkeypatch.setattr(layout, "cpu_count", lambda: 2)
-    return parse_config(changed(TMAZE, launch__mode="ray", **changes), [], "test").launch, asked
+    monkeypatch.setattr(layout.torch.cuda, "device_count", lambda: gpus)
+    tree = changed(TMAZE, **{"launch__mode": "ray"} | changes)
+    config = settle(parse_config(tree, [], "test"))
+    # What a run folder keeps is what was settled, and there is nothing left to measure.
+    assert parse_config(yaml.safe_load(dump_config(config)), [], "test") == config
+    return config.launch, asked
 
 
 def test_a_config_holds_the_numbers(monkeypatch):
     launch, asked = settled(monkeypatch, **AUTO)
     assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (1, 48, 1)
-    assert [envs for _, _, envs in asked] == [None]
+    assert asked == [(1, None)]
     assert launch.learner_threads == 1  # what else the section says stays
 
     launch, asked = settled(monkeypatch, launch__envs_per_worker="auto")
     assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (2, 24, None)
+    assert asked == [(build.cpu_count() // 2 or 1, None)]
 
     launch, asked = settled(monkeypatch, launch__workers="auto", launch__worker_threads=3)
     assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (16, 3, 3)
-    assert [envs for _, _, envs in asked] == [3]
+    assert asked == [(3, 3)]
 
 
 def test_nothing_is_measured_without_auto(monkeypatch):
@@ -97,10 +159,19 @@ def test_nothing_is_measured_without_auto(monkeypatch):
 
 
 def test_in_one_process_workers_would_only_take_turns(monkeypatch):
-    monkeypatch.setattr(layout, "apart", lambda *_: [speed(1e6)])
-    monkeypatch.setattr(layout, "cpu_count", lambda: 64)
-    launch = parse_config(changed(TMAZE, **AUTO), [], "test").launch
-    assert (launch.mode, launch.workers) == ("local", 1)
+    local = {"launch__mode": "local"}
+    launch, asked = settled(monkeypatch, **AUTO, **local, launch__learner_threads=5)
+    assert (launch.mode, launch.workers, launch.envs_per_worker) == ("local", 1, 48)
+    assert asked == [(5, None)]  # there the learner's threads are for all
+    assert launch.worker_threads is None
+
+
+def test_in_one_process_there_is_nothing_to_measure_for_workers(monkeypatch):
+    local = {"launch__mode": "local", "launch__workers": "auto", "envs__tasks": GAMES[:6]}
+    for envs, workers in [(6, 1), (4, 3), (5, 6)]:
+        launch, asked = settled(monkeypatch, **local, launch__envs_per_worker=envs)
+        assert (launch.workers, launch.envs_per_worker) == (workers, envs)
+        assert asked == []
 
 
 def test_what_is_wrong_is_told_before_anything_is_measured(monkeypatch):
@@ -112,6 +183,35 @@ def test_what_is_wrong_is_told_before_anything_is_measured(monkeypatch):
     ]:
         with pytest.raises(UserError, match=line):
             parse_config(changed(TMAZE, **AUTO, **change), [], "test")
+    with pytest.raises(UserError, match=r"3 workers x launch\.worker_gpus 0\.2 do not fit"):
+        shares = {"launch__worker_gpus": 0.2, "launch__learner_gpus": 0.5}
+        settled(monkeypatch, gpus=1, launch__envs_per_worker="auto", launch__workers=3, **shares)
+
+
+def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(layout, "apart", None)
+    auto = [f"launch.{key}=auto" for key in CAN_BE_AUTO]
+    config = str(write_config(tmp_path / "c.yaml", TMAZE))
+    run = train(tmp_path, TMAZE, "old")
+    images = "agent.encoder=impala"  # a T-maze has none
+    for command, line in [
+        (["train", config, *auto, images], "impala"),
+        (["train", config, *auto, f"run_dir={run}"], "already holds a run"),
+        (["bench", "e2e", config, *auto, images], "impala"),
+        (["bench", "learner", config, *auto, images], "impala"),
+        (["doctor", config, *auto, images], "impala"),
+    ]:
+        assert main(*command) == 2
+        *_, last = capsys.readouterr().err.splitlines()
+        assert last.startswith("srwm: ") and line in last
+    lacking = Finding("ProcGen", "none", "install it", needed=True)
+    monkeypatch.setattr(doctor, "examine", lambda: [lacking])
+    assert main("doctor", config, *auto) == 1
+    assert "ProcGen: nothing runs without" in capsys.readouterr().err
+    for frames in checkpoints(run):
+        damage(checkpoint(run, frames))
+    assert main("train", "--resume", str(run), *auto) == 2
+    assert "has no checkpoint that can be read" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -121,14 +221,6 @@ def test_a_run_starts_with_what_was_measured(tmp_path):
     launch = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["launch"]
     assert launch["workers"] == 1
     assert launch["envs_per_worker"] in (48, 96)
-
-
-@pytest.mark.slow
-def test_what_does_not_go_together_is_one_line(tmp_path, capsys):
-    tree = changed(TMAZE, **AUTO, agent__encoder="impala")  # which wants images
-    assert main("train", str(write_config(tmp_path / "c.yaml", tree))) == 2
-    *_, line = capsys.readouterr().err.splitlines()
-    assert line.startswith("srwm: ") and "impala" in line
 
 
 @pytest.mark.slow

@@ -120,7 +120,8 @@ def written(request, tmp_path):
     """A run folder with two rows, and those rows."""
     tree = {"total_frames": 100, "envs": {"tasks": request.param}}
     config = parse_config(changed(tree, launch__envs_per_worker=2), [], "test")
-    run = RunFolder.create(changed_run_dir(config, tmp_path / "run"), "test")
+    run = RunFolder(tmp_path / "run")
+    run.create(config)
     collected = Metrics(config.envs, 1, T)
     dashboard = Dashboard(run, config, memory_names(build_agent(config), config.envs))
     made = []
@@ -130,10 +131,6 @@ def written(request, tmp_path):
         dashboard.write(made[-1])
     dashboard.close()
     return run, config, made
-
-
-def changed_run_dir(config, path):
-    return config.model_copy(update={"run_dir": str(path)})
 
 
 def events_of(run):

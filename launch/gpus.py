@@ -1,0 +1,49 @@
+"""What the actors reserve of the GPUs, as Ray counts them: in shares of one, each on one GPU."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from launch.config import RunConfig
+from launch.errors import UserError
+
+UNITS = 10_000  # of a GPU: Ray knows no smaller share
+
+
+class Gpus(NamedTuple):
+    """What each actor reserves."""
+
+    learner: float
+    worker: float
+
+
+def share_out(gpus: int, config: RunConfig, workers: int) -> Gpus:
+    """Return what each actor reserves where there are so many GPUs.
+
+    Raises:
+        UserError: if they do not suffice for the learners and so many workers.
+    """
+    launch, learners = config.launch, config.learner.devices
+    if not gpus:
+        return Gpus(learner=0, worker=0)
+    if learners * launch.learner_gpus > gpus or workers > room(gpus, config):
+        raise UserError(
+            f"{learners} learners x launch.learner_gpus {launch.learner_gpus:g} and "
+            f"{workers} workers x launch.worker_gpus {launch.worker_gpus:g} do not fit on the "
+            f"{gpus} GPUs here"
+        )
+    return Gpus(launch.learner_gpus, launch.worker_gpus)
+
+
+def room(gpus: int, config: RunConfig) -> int:
+    """Return for how many workers there is a share of a GPU beside the learners'."""
+    learner, worker = (
+        round(UNITS * share) for share in (config.launch.learner_gpus, config.launch.worker_gpus)
+    )
+    if not (gpus and worker):
+        return sys.maxsize
+    with_a_learner = min(gpus, config.learner.devices)  # several have a whole GPU each, or none
+    return with_a_learner * ((UNITS - learner) // worker) + (gpus - with_a_learner) * (
+        UNITS // worker
+    )
