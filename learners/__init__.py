@@ -1,6 +1,6 @@
 """From rollouts to weights. Knows nothing of Ray or environments."""
 
-from learners.batch import Batch, pinned
+from learners.batch import Batch, Stage, pinned
 from learners.config import LearnerConfig
 from learners.group import join_group, open_store
 from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
@@ -12,6 +12,7 @@ __all__ = [
     "Learner",
     "LearnerConfig",
     "Rollout",
+    "Stage",
     "TrainingDivergedError",
     "Weights",
     "join_group",

@@ -18,8 +18,17 @@ def random_obs(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return rng.standard_normal(shape).astype(dtype)
 
 
+def random_pieces(config: RunConfig, agent: Agent) -> list[Rollout]:
+    """Return a batch as the learner of `config` gets it: from each worker what it has."""
+    batch, envs = random_batch(config, agent), config.launch.envs_per_worker
+    return [
+        batch.columns(start, min(start + envs, batch.num_envs))
+        for start in range(0, batch.num_envs, envs)
+    ]
+
+
 def random_batch(config: RunConfig, agent: Agent) -> Rollout:
-    """Return a batch as the learner of `config` gets it; an episode opens in its middle."""
+    """Return the unrolls of a batch in one piece; an episode opens in their middle."""
     steps, envs = config.learner.unroll_length, config.learner.batch_size
     spec = env_spec(config.envs)
     rng = np.random.default_rng(config.seed)

@@ -16,12 +16,19 @@ from rich.table import Table
 from launch.bench.figures import table
 from launch.bench.machine import machine
 from launch.bench.memory import memory_gb
-from launch.bench.parts import acting_rate, apart, environments_rate, learning_rate
+from launch.bench.parts import (
+    acting_rate,
+    apart,
+    environments_rate,
+    learning_rate,
+    staging_rate,
+)
 from launch.build import acting_device, cpu_count, learning_device, worker_threads
 from launch.config import RunConfig
 from launch.placement import make_flow
 
 ADVICE = {
+    "staging": "more learner.devices, which share the copies",
     "learning": "a GPU, or a smaller agent.encoder",
     "acting": "more launch.envs_per_worker (larger batches), or more launch.workers on more cores",
     "environments": "more envs.threads, or more launch.workers on more cores",
@@ -34,6 +41,7 @@ class Parts(NamedTuple):
 
     environments: float  # stepping with random actions, on all cores
     acting: float  # the network and the drawing of actions, on all cores or the GPU
+    staging: float  # making batches of rollouts, and on a GPU uploading them
     learning: float  # whole learner updates, on all cores or the GPU
 
 
@@ -54,11 +62,16 @@ class EndToEnd:
 
     @property
     def bound(self) -> float:
-        """The rate if parts on the same cores or GPU took turns, and all else cost nothing."""
+        """The rate if parts on the same cores or GPU took turns, and all else cost nothing.
+
+        Staging for a GPU has a thread and the copy engine to itself.
+        """
+        learns_on = learning_device(self.config)
         seconds: dict[str, float] = defaultdict(float)  # of a frame
         seconds["cpu"] += 1 / self.parts.environments
         seconds[acting_device(self.config)] += 1 / self.parts.acting
-        seconds[learning_device(self.config)] += 1 / self.parts.learning
+        seconds["cpu" if learns_on == "cpu" else "copies"] += 1 / self.parts.staging
+        seconds[learns_on] += 1 / self.parts.learning
         return 1 / max(seconds.values())
 
     @property
@@ -106,14 +119,18 @@ def _parts(config: RunConfig, seconds: float) -> Parts:
     # However many workers there are: as many as the cores can take at once.
     number = max(1, cpu_count() // worker_threads(config))
     workers = apart(number, _worker_parts, config, seconds / 2)
-    (learning,) = apart(1, learning_rate, config, seconds / 2)
+    ((staging, learning),) = apart(1, _learner_parts, config, seconds / 2)
     environments, acting = (sum(rates) for rates in zip(*workers, strict=True))
-    return Parts(environments, acting, learning)
+    return Parts(environments, acting, staging, learning)
 
 
 def _worker_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
     torch.set_num_threads(worker_threads(config))
     return environments_rate(config, seconds / 2), acting_rate(config, seconds / 2)
+
+
+def _learner_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
+    return staging_rate(config, seconds / 8), learning_rate(config, 7 * seconds / 8)
 
 
 def result_table(result: EndToEnd) -> Table:

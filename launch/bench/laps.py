@@ -13,7 +13,6 @@ from torch import nn
 from learners import Learner
 
 PARTS = (
-    "transfer",
     "encoder",
     "core",
     "heads, V-trace, losses",
@@ -23,7 +22,7 @@ PARTS = (
     "optimiser",
     "rest",
 )
-"""In the order in which an update comes to them; `rest` is what it does after its step."""
+"""In the order in which an update comes to them; `rest` is what it does before and after."""
 
 
 class _Moment:
@@ -92,7 +91,7 @@ def watched(learner: Learner) -> Iterator[Laps]:
         "backward: encoder": (agent.encoder,),
     }
     handles = [
-        agent.register_forward_pre_hook(after("transfer")),
+        agent.register_forward_pre_hook(after("rest")),
         agent.core.register_forward_pre_hook(after("encoder")),
         agent.core.register_forward_hook(after("core")),
         *(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from rich.table import Table
 
-from launch.bench.batch import random_batch
+from launch.bench.batch import random_pieces
 from launch.bench.figures import table
 from launch.bench.flops import copy_rate, count_flops, matmul_rate
 from launch.bench.laps import watched
@@ -19,10 +19,17 @@ from launch.bench.timing import wall_clock
 from launch.build import build_learner, cpu_count
 from launch.config import RunConfig
 from launch.errors import RunError
-from learners import Learner, Rollout, TrainingDivergedError
+from learners import Batch, Learner, Rollout, TrainingDivergedError
 from learners.learner import INTROSPECT_EVERY
 
 FEWEST_ROUNDS = 4
+
+
+class Staging(NamedTuple):
+    """Seconds in which a batch is put on the device, which another thread does meanwhile."""
+
+    join: float  # rollouts to one batch, in memory that a GPU reads
+    upload: float
 
 
 class Rate(NamedTuple):
@@ -49,24 +56,25 @@ class LearnerSpeed:
     update: float  # as it is
     watched: float  # the sum of the parts: what the hooks cost is in it
     parts: dict[str, float]
+    staging: Staging
     encoder_flops: int  # of a forward pass
     update_flops: int  # without an LSTM's
-    transfer_bytes: int  # 0 where the batch is read in place
+    upload_bytes: int  # 0 where the batch is read in place
     matmul: float  # FLOP/s of a large product in the encoder's precision
     copy: float  # bytes/s of a large copy to the device
 
     @property
     def frames_per_second(self) -> float:
         """What the learner alone could consume."""
-        return self.frames / self.update
+        return self.frames / max(self.update, sum(self.staging))
 
     @property
     def rates(self) -> list[Rate]:
         """What is reached of the ceilings."""
-        transfer = self.transfer_bytes / self.parts["transfer"]
+        upload = self.upload_bytes / self.staging.upload if self.upload_bytes else 0.0
         encoder = self.encoder_flops / self.parts["encoder"]
         return [
-            Rate("transfer", "GB/s", transfer, self.copy),
+            Rate("upload", "GB/s", upload, self.copy),
             Rate("encoder, forward", "GFLOP/s", encoder, self.matmul),
             Rate("whole update", "GFLOP/s", self.update_flops / self.update, self.matmul),
         ]
@@ -76,6 +84,7 @@ class LearnerSpeed:
         return {
             **machine(),
             **asdict(self),
+            "staging": self.staging._asdict(),
             "threads": torch.get_num_threads(),
             "frames_per_second": self.frames_per_second,
             "rates": [{**rate._asdict(), "share": rate.share} for rate in self.rates],
@@ -96,13 +105,15 @@ def learner_speed(config: RunConfig, seconds: float, step: Callable[[str], None]
     """
     torch.set_num_threads(config.launch.learner_threads or cpu_count())
     learner = build_learner(config.model_copy(update={"total_frames": 2**62}))
-    batch, agent, device = random_batch(config, learner.agent), learner.agent, learner.device
-    frames = torch.from_numpy(batch.obs).to(device).flatten(0, 1)
+    agent, device = learner.agent, learner.device
+    pieces = random_pieces(config, agent)
+    batch = learner.stage(pieces)
+    frames = batch.obs.flatten(0, 1)
     step("updates")
     try:
-        learner.update(batch)  # compiles, allocates, and looks at the memory, as few others do
-        update_flops = count_flops(lambda: learner.update(batch))
-        update, parts = _times(learner, batch, seconds)
+        learner.step(batch)  # compiles, allocates, and looks at the memory, as few others do
+        update_flops = count_flops(lambda: learner.step(batch))
+        update, parts, staging = _times(learner, pieces, seconds)
     except TrainingDivergedError as error:
         raise RunError(f"no update could be measured: {error}") from None
     step("ceilings")
@@ -110,41 +121,50 @@ def learner_speed(config: RunConfig, seconds: float, step: Callable[[str], None]
     return LearnerSpeed(
         device=device.type,
         precision=str(agent.dtype).removeprefix("torch."),
-        frames=batch.action.size,
+        frames=batch.action.numel(),
         update=update,
         watched=sum(parts.values()),
         parts=parts,
+        staging=staging,
         encoder_flops=len(frames) * count_flops(lambda: agent.encoder(frames[:1])),
         update_flops=update_flops,
-        transfer_bytes=0 if on_cpu else sum(x.nbytes for x in (*batch[:5], *batch.state)),
+        upload_bytes=0 if on_cpu else sum(x.nbytes for x in (*batch[:5], *batch.state)),
         matmul=matmul_rate(agent.dtype, device, seconds / 10),
         copy=copy_rate(device, seconds / 10),
     )
 
 
-def _times(learner: Learner, batch: Rollout, seconds: float) -> tuple[float, dict[str, float]]:
-    """Return the seconds of an update as it is, and those of a watched one's parts.
+def _times(
+    learner: Learner, pieces: list[Rollout], seconds: float
+) -> tuple[float, dict[str, float], Staging]:
+    """Return the seconds of an update as it is, those of a watched one's parts, and of staging.
 
     They take turns. An update that also looks at the memory is made but not counted.
     """
     plain: list[dict[str, float]] = []
     parts: list[dict[str, float]] = []
+    staging: list[dict[str, float]] = []
     ends = time.perf_counter() + seconds
     while len(parts) < FEWEST_ROUNDS or time.perf_counter() < ends:
+        started = wall_clock(learner.device)
+        batch = learner.stage(pieces)
+        joined = time.perf_counter()  # the upload has only been asked for
+        uploaded = wall_clock(learner.device)
+        staging.append({"join": joined - started, "upload": uploaded - joined})
         _skip_look(learner, batch)
         started = wall_clock(learner.device)
-        learner.update(batch)
+        learner.step(batch)
         plain.append({"update": wall_clock(learner.device) - started})
         _skip_look(learner, batch)
         with watched(learner) as laps:
-            learner.update(batch)
+            learner.step(batch)
         parts.append(laps.seconds())
-    return _middle(plain)["update"], _middle(parts)
+    return _middle(plain)["update"], _middle(parts), Staging(**_middle(staging))
 
 
-def _skip_look(learner: Learner, batch: Rollout) -> None:
+def _skip_look(learner: Learner, batch: Batch) -> None:
     if learner.version % INTROSPECT_EVERY == 0:
-        learner.update(batch)
+        learner.step(batch)
 
 
 def _middle(samples: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -167,6 +187,8 @@ def result_tables(result: LearnerSpeed) -> list[Table]:
     whole = [
         ("sum of these, watched by hooks", _ms(result.watched), ""),
         ("the update as it is", _ms(result.update), ""),
+        ("meanwhile, of the next batch: joined", _ms(result.staging.join), ""),
+        ("meanwhile, of the next batch: uploaded", _ms(result.staging.upload), ""),
         ("frames/s", f"{result.frames_per_second:,.0f}", ""),
     ]
     rates = [

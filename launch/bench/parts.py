@@ -1,4 +1,4 @@
-"""How fast the parts of a run are alone: acting, learning, environments."""
+"""How fast the parts of a run are alone: environments, acting, staging, learning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
@@ -17,17 +17,19 @@ import torch
 
 from agents import sample
 from envs import env_spec
-from launch.bench.batch import random_batch, random_obs
+from launch.bench.batch import random_obs, random_pieces
+from launch.bench.timing import wall_clock
 from launch.build import (
     acting_device,
     build_agent,
     build_environments,
     build_learner,
     cpu_count,
+    learning_device,
 )
 from launch.config import RunConfig
 from launch.errors import RunError
-from learners import TrainingDivergedError
+from learners import Stage, TrainingDivergedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,24 +106,44 @@ def acting_rate(config: RunConfig, seconds: float) -> float:
     return _rate(work, seconds)
 
 
+def staging_rate(config: RunConfig, seconds: float) -> float:
+    """Return frames per second of batches that are put on the learner's device."""
+    device = torch.device(learning_device(config))
+    stage, pieces = Stage(device), random_pieces(config, build_agent(config))
+
+    def work() -> int:
+        batch = stage(pieces)
+        wall_clock(device)  # until it is there
+        return batch.action.numel()
+
+    return _rate(work, seconds)
+
+
 def learning_rate(config: RunConfig, seconds: float) -> float:
     """Return frames per second of whole updates of one learner, with all cores or a GPU.
+
+    As in a run, a thread stages the next batch meanwhile.
 
     Raises:
         RunError: if what it learns is not finite.
     """
     torch.set_num_threads(config.launch.learner_threads or cpu_count())
     learner = build_learner(config)
-    batch = random_batch(config, learner.agent)
+    pieces = random_pieces(config, learner.agent)
 
-    def work() -> int:
-        learner.update(batch)
-        return batch.action.size
+    with ThreadPoolExecutor(1) as staging:
+        staged = staging.submit(learner.stage, pieces)
 
-    try:
-        return _rate(work, seconds)
-    except TrainingDivergedError as error:
-        raise RunError(f"no update could be measured: {error}") from None
+        def work() -> int:
+            nonlocal staged
+            batch, staged = staged.result(), staging.submit(learner.stage, pieces)
+            learner.step(batch)
+            return batch.action.numel()
+
+        try:
+            return _rate(work, seconds)
+        except TrainingDivergedError as error:
+            raise RunError(f"no update could be measured: {error}") from None
 
 
 def _rate(work: Callable[[], int], seconds: float) -> float:

@@ -1,5 +1,6 @@
 """The benchmark of the whole against its parts."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,12 +10,12 @@ from launch.bench.e2e import EndToEnd, Parts, result_table, verdict
 from launch.config import parse_config
 from tests.launch.runs import TMAZE, main, write_config
 
-# Frames/s; before and after differ, and the mean time of a frame is 3, 2 and 5 ms.
-BEFORE = Parts(environments=500, acting=1000, learning=250)
-AFTER = Parts(environments=250, acting=1000 / 3, learning=1000 / 6)
+# Frames/s; before and after differ, and the mean time of a frame is 3, 2, 1 and 5 ms.
+BEFORE = Parts(environments=500, acting=1000, staging=1000, learning=250)
+AFTER = Parts(environments=250, acting=1000 / 3, staging=1000, learning=1000 / 6)
 
 
-def result(monkeypatch, acting="cpu", learning="cpu", total=95.0):
+def result(monkeypatch, acting="cpu", learning="cpu", total=86.0):
     monkeypatch.setattr(e2e, "acting_device", lambda _: acting)
     monkeypatch.setattr(e2e, "learning_device", lambda _: learning)
     return EndToEnd(parse_config(TMAZE, [], "test"), BEFORE, AFTER, total, memory_gb=1.0)
@@ -22,18 +23,26 @@ def result(monkeypatch, acting="cpu", learning="cpu", total=95.0):
 
 @pytest.mark.parametrize(
     ("acting", "learning", "milliseconds"),
-    [("cpu", "cpu", 3 + 2 + 5), ("cpu", "cuda", 5), ("cuda", "cuda", 2 + 5)],
+    [("cpu", "cpu", 3 + 2 + 1 + 5), ("cpu", "cuda", 3 + 2), ("cuda", "cuda", 2 + 5)],
 )
 def test_only_parts_on_the_same_processors_take_turns(acting, learning, milliseconds, monkeypatch):
     measured = result(monkeypatch, acting, learning)
     assert measured.bound == pytest.approx(1000 / milliseconds)
-    assert measured.ratio == pytest.approx(0.095 * milliseconds)
+    assert measured.ratio == pytest.approx(0.086 * milliseconds)
 
 
 def test_the_verdict_names_the_slowest_part_or_the_waiting(monkeypatch):
     assert verdict(result(monkeypatch)).startswith("bound by learning: ")
-    assert "30% of the bound is lost" in verdict(result(monkeypatch, total=70.0))
-    assert len(result_table(result(monkeypatch)).rows) == 3 + 4
+    assert "31% of the bound is lost" in verdict(result(monkeypatch, total=63.0))
+    assert len(result_table(result(monkeypatch)).rows) == 4 + 4
+
+
+def test_copies_to_a_gpu_can_be_what_binds(monkeypatch):
+    measured = result(monkeypatch, "cpu", "cuda", total=100.0)
+    slow = Parts(environments=1000, acting=1000, staging=100, learning=1000)
+    copying = dataclasses.replace(measured, before=slow, after=slow)
+    assert copying.bound == pytest.approx(100)
+    assert verdict(copying).startswith("bound by staging: ")
 
 
 @pytest.mark.slow

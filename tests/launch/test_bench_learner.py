@@ -1,6 +1,7 @@
 """The benchmark of the learner, at a size that says nothing about speed."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from launch.bench import laps
 from launch.bench.batch import random_batch
 from launch.bench.flops import count_flops
 from launch.bench.laps import PARTS, watched
+from launch.bench.learner import LearnerSpeed, Staging
 from launch.bench.problems import Unroll, draw_delta, draw_srwm
 from launch.build import build_learner
 from launch.config import parse_config
@@ -45,12 +47,13 @@ def test_the_command_writes_what_it_prints(capsys, tmp_path):
     assert result["encoder_flops"] == 2 * rows * (4 * 64 + 64 * 256)
     heads = 16 * (2 + 1)
     assert result["update_flops"] == 2 * rows * (2 * 4 * 64 + 3 * 64 * 256 + 3 * heads)
-    transfer, encoder, update = result["rates"]
+    upload, encoder, update = result["rates"]
     assert encoder["achieved"] * parts["encoder"] == pytest.approx(result["encoder_flops"])
     assert update["achieved"] * result["update"] == pytest.approx(result["update_flops"])
     assert encoder["ceiling"] == update["ceiling"] == result["matmul"]
+    assert result["staging"]["join"] > 0
     if result["device"] == "cpu":
-        assert transfer["achieved"] == result["transfer_bytes"] == 0
+        assert upload["achieved"] == result["upload_bytes"] == 0
 
     printed = capsys.readouterr().out
     for part in PARTS:
@@ -63,6 +66,18 @@ def test_an_update_that_cannot_be_is_told_in_a_line(capsys, tmp_path):
     assert main("bench", "learner", "c.yaml", "learner.value_cost=1e39", "--seconds", "1") == 1
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("srwm: no update could be measured: ")
+
+
+def test_a_learner_that_stages_slowly_is_bound_by_that():
+    parts = dict.fromkeys(PARTS, 0.5)
+    speed = partial(LearnerSpeed, "cuda", "bfloat16", 1600, 4.0, 4.0, parts)
+    flops_and_bytes = {"encoder_flops": 8, "update_flops": 40, "upload_bytes": 6}
+    ceilings = {"matmul": 40.0, "copy": 4.0}
+    quick = speed(Staging(0.9, 3.0), **flops_and_bytes, **ceilings)
+    assert quick.frames_per_second == 1600 / 4
+    slow = speed(Staging(2.0, 3.0), **flops_and_bytes, **ceilings)
+    assert slow.frames_per_second == 1600 / 5
+    assert [rate.share for rate in slow.rates] == [2 / 4, 16 / 40, 10 / 40]
 
 
 @pytest.mark.parametrize("core", ["srwm", "lstm"])
@@ -108,7 +123,7 @@ def test_time_goes_to_the_part_that_took_it(core, monkeypatch):
     with watched(learner) as timed:
         learner.update(batch)
         take(256)
-    assert timed.seconds() == dict(zip(PARTS, (1, 2, 4, 8, 16, 32, 64, 128, 256), strict=True))
+    assert timed.seconds() == dict(zip(PARTS, (2, 4, 8, 16, 32, 64, 128, 1 + 256), strict=True))
 
 
 @pytest.mark.parametrize("core", ["srwm", "lstm", "feedforward"])
