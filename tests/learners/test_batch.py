@@ -50,25 +50,67 @@ def test_pinned_memory_holds_what_was_joined(parts, monkeypatch):
         np.testing.assert_array_equal(ours, theirs, strict=True)
 
 
+# What is queued behind this much work is not done while the host goes on.
+LONG = 1_000_000_000  # cycles of a GPU: half a second
+
+
+def obs_sum(rollouts):
+    return join(rollouts).obs.astype(np.float64).sum()
+
+
 @on_gpu
-def test_on_a_gpu_uploads_overlap_with_work_and_are_waited_for_cuda():
-    """Batches are staged by another thread while the GPU is kept busy with those before."""
-    device = torch.device("cuda")
-    stage = Stage(device)
+def test_on_a_gpu_work_waits_for_the_upload_and_the_host_does_not_cuda():
+    """Without `wait_event` the sum is of what lay in the memory before."""
+    stage = Stage(torch.device("cuda"))
+    parts, others = ([rollout(16, seed, side=64) for seed in (n, n + 1)] for n in (0, 2))
+    assert obs_sum(parts) != obs_sum(others)
+    stage(others).uploaded.synchronize()  # the batch takes their memory, of the host too
+    with torch.cuda.stream(stage._uploads):
+        torch.cuda._sleep(LONG)
+    batch = stage(parts)
+    assert not batch.uploaded.query()
+    batch.wait()
+    found = batch.obs.double().sum()
+    assert not batch.uploaded.query()
+    assert found.item() == obs_sum(parts)
+    assert_holds(batch, join(parts))
+
+
+@on_gpu
+def test_on_a_gpu_a_batch_in_use_is_not_written_over_by_the_next_cuda():
+    """Without `record_stream` the next batch is put where this one is still to be read."""
+    stage = Stage(torch.device("cuda"))
+    parts, others = ([rollout(32, seed, side=64)] for seed in (0, 1))
+    assert obs_sum(parts) != obs_sum(others)
+    batch = stage(parts)
+    batch.wait()
+    batch.uploaded.synchronize()
+    torch.cuda._sleep(LONG)
+    found = batch.obs.double().sum()
+    done = torch.cuda.Event()
+    done.record()
+    del batch
+    following = stage(others)
+    following.uploaded.synchronize()
+    assert not done.query()  # the next one is there, and this one not read yet
+    assert found.item() == obs_sum(parts)
+    assert_holds(following, join(others))
+
+
+@on_gpu
+def test_on_a_gpu_batches_of_another_thread_arrive_whole_cuda():
+    stage = Stage(torch.device("cuda"))
     parts = [[rollout(16, seed, side=64), rollout(16, seed + 1, side=64)] for seed in range(40)]
-    busy = torch.randn(2048, 2048, device=device)
+    busy = torch.randn(2048, 2048, device="cuda")
+    sums = []
     with ThreadPoolExecutor(1) as other:
-        staged = [other.submit(stage, each) for each in parts]
-        sums = []
-        for each in staged:
-            batch = each.result()
+        staged = other.submit(stage, parts[0])
+        for following in [*parts[1:], parts[0]]:
+            batch, staged = staged.result(), other.submit(stage, following)
             batch.wait()
             for _ in range(10):
                 busy = (busy @ busy).tanh()
             sums.append(batch.obs.double().sum())  # after the work, in its stream
             del batch
-        for found, wanted in zip(sums, parts, strict=True):
-            assert found.item() == join(wanted).obs.astype(np.float64).sum()
-    last = stage(parts[0])
-    last.wait()
-    assert_holds(last, join(parts[0]))
+    for found, wanted in zip(sums, parts, strict=True):
+        assert found.item() == obs_sum(wanted)
