@@ -123,11 +123,14 @@ class Learner:
         """Copy the current parameters."""
         return Weights(
             self.version,
-            {name: _copy(parameter).numpy() for name, parameter in self.agent.named_parameters()},
+            {name: _copy(parameter) for name, parameter in self.agent.named_parameters()},
         )
 
     def state(self) -> dict[str, Any]:
-        """Copy all that a later `load` needs, as a tree of CPU tensors and plain values."""
+        """Copy all that a later `load` needs, as a tree of arrays and plain values.
+
+        Ray moves arrays as they are; of tensors it would make bytes, and copies of these.
+        """
         optimiser = self.optimiser.state
         return {
             "agent": {name: _copy(tensor) for name, tensor in self.agent.state_dict().items()},
@@ -138,25 +141,26 @@ class Learner:
             "frames": self.frames,
             "version": self.version,
             "skipped": self.skipped,
-            "torch_rng": torch.get_rng_state(),
+            "torch_rng": torch.get_rng_state().numpy(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from `state()`.
+        """Continue from `state()`, or from what a checkpoint kept of it.
 
         Raises:
             ValueError: if it is the state of another network.
         """
-        load_agent(self.agent, state["agent"])
+        parameters = state["agent"].items()
+        load_agent(self.agent, {name: torch.as_tensor(value) for name, value in parameters})
         for name, parameter in self.agent.named_parameters():
             self.optimiser.state[parameter] = {
-                key: value.to(self.device if key != "step" else "cpu")
+                key: torch.as_tensor(value).to(self.device if key != "step" else "cpu")
                 for key, value in state["optimiser"][name].items()
             }
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]
-        torch.set_rng_state(state["torch_rng"])
+        torch.set_rng_state(torch.as_tensor(state["torch_rng"]))
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -225,8 +229,9 @@ class Learner:
             )
 
 
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu", copy=True)
+def _copy(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().to("cpu", copy=True).numpy()
+    return array
 
 
 def load_agent(agent: Agent, parameters: dict[str, Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -89,12 +90,6 @@ def batch_for(agent, seed=0):
     return rollout(shape, state, seed)
 
 
-def clone(tree):
-    if isinstance(tree, dict):
-        return {key: clone(value) for key, value in tree.items()}
-    return tree.clone() if isinstance(tree, torch.Tensor) else tree
-
-
 def assert_same(tree, other):
     torch.testing.assert_close(tree, other, rtol=0, atol=0, equal_nan=True)
 
@@ -175,7 +170,7 @@ def test_the_learning_rate_falls_linearly_to_zero_and_stays_there():
         assert learner.frames == update * FRAMES
         rate = learner.update(rollout())["learner/learning_rate"]
         assert rate == pytest.approx(0.1 * (1 - update * FRAMES / TOTAL))
-    before = clone(dict(learner.agent.named_parameters()))
+    before = deepcopy(dict(learner.agent.named_parameters()))
     for _ in range(2):
         assert learner.update(rollout())["learner/learning_rate"] == 0
     assert_same(dict(learner.agent.named_parameters()), before)
@@ -196,7 +191,7 @@ def test_a_batch_that_is_not_finite_changes_nothing(field):
     agent = network("srwm")
     learner = Learner(agent, LearnerConfig(), TOTAL)
     learner.update(batch_for(agent))
-    before = clone(learner.state())
+    before = deepcopy(learner.state())
     metrics = learner.update(poison(batch_for(agent), field))
     after = learner.state()
     assert_same(after["agent"], before["agent"])
@@ -216,7 +211,7 @@ def test_a_batch_that_is_not_finite_changes_nothing(field):
 def test_a_gradient_that_is_not_finite_changes_nothing_though_the_loss_is():
     learner, _, _ = table_learner()
     learner.agent.values.register_hook(lambda gradient: gradient * math.inf)
-    before = clone(learner.state())
+    before = deepcopy(learner.state())
     metrics = learner.update(rollout())
     assert math.isfinite(metrics["loss/total"])
     assert metrics["learner/skipped"] == 1
@@ -297,7 +292,7 @@ def test_weights_are_a_copy():
     assert learner.weights().version == 1
     assert any(not np.array_equal(learner.weights().parameters[name], kept[name]) for name in kept)
     # And the other way round: who writes to them does not reach the learner.
-    before = clone(agent.state_dict())
+    before = deepcopy(agent.state_dict())
     for array in learner.weights().parameters.values():
         array[...] = 0
     assert_same(dict(agent.state_dict()), dict(before))
@@ -359,7 +354,7 @@ def test_a_learner_that_has_not_begun_can_be_resumed(tmp_path):
 @pytest.mark.parametrize("other", ["feedforward", "srwm"])
 def test_the_state_of_another_network_is_refused(other):
     learner = Learner(network("lstm"), LearnerConfig(), TOTAL)
-    before = clone(learner.state())
+    before = deepcopy(learner.state())
     with pytest.raises(ValueError, match=r"^the checkpoint holds another network: ") as raised:
         learner.load(Learner(network(other), LearnerConfig(), TOTAL).state())
     assert "\n" not in str(raised.value)
@@ -369,7 +364,7 @@ def test_the_state_of_another_network_is_refused(other):
 
 def test_another_networks_weights_are_named():
     agent = network("lstm")
-    parameters = clone(dict(agent.state_dict()))
+    parameters = deepcopy(dict(agent.state_dict()))
     with pytest.raises(ValueError, match=r"value\.weight is \[1, 9\] there and \[1, 8\] here"):
         load_agent(agent, parameters | {"value.weight": torch.zeros(1, 9)})
     with pytest.raises(ValueError, match=r"extra is \[2\] there and absent here"):
