@@ -8,6 +8,7 @@ from envs.config import EnvsConfig
 from envs.episodes import Episode, EpisodeTracker
 from envs.gym_env import GymVectorEnv, gym_spec
 from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv
+from envs.registry import import_procgen
 from envs.scores import NORMALISATION, normalise
 from envs.splits import SPLITS, overlaps, split_config
 from envs.vector import EnvSpec, Timestep, VectorEnv
@@ -25,6 +26,7 @@ __all__ = [
     "make_env",
     "normalise",
     "overlaps",
+    "require_games",
     "split_config",
 ]
 
@@ -59,6 +61,22 @@ def env_spec(config: EnvsConfig) -> EnvSpec:
         ValueError: if a task cannot be played here, or does not go together with the others.
     """
     return PROCGEN_SPEC if config.is_procgen else gym_spec(config.tasks)
+
+
+def require_games(config: EnvsConfig) -> None:
+    """Load the library of the tasks' games, if they need one, so that what it lacks is told.
+
+    Raises:
+        ValueError: if it cannot be loaded here.
+    """
+    if config.is_procgen:
+        try:
+            import_procgen()
+        except (ImportError, OSError) as error:
+            raise ValueError(
+                f"envs.tasks: ProcGen cannot be loaded here ({error}): "
+                "pip install procgen-mirror (Python 3.10: procgen)"
+            ) from None
 
 
 def _mix(seed: int, index: int) -> int:

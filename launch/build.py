@@ -89,6 +89,19 @@ def learner_threads(config: RunConfig) -> int:
     return config.launch.learner_threads or max(1, shared)
 
 
+def learners_at_once(config: RunConfig) -> int:
+    """Return how many learners learn at the same time here."""
+    if learning_device(config) == "cuda":
+        return config.learner.devices  # each on a GPU
+    return at_once_on_cores(config, cpu_count())
+
+
+def at_once_on_cores(config: RunConfig, cores: int) -> int:
+    """Return how many learners so many cores take: one, if it may use all of them."""
+    threads = min(cores, config.launch.learner_threads or cores)
+    return min(config.learner.devices, cores // threads)
+
+
 def cpu_count() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0))

@@ -55,6 +55,9 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
         run, config = RunFolder.open(resume, overrides)
         saved = run.newest_checkpoint()
         agent = check(config, saved)
+        if saved["learner"]["frames"] >= config.total_frames:
+            logging.warning("nothing to do: the run has its %d frames", config.total_frames)
+            return
         check_cluster(config)
         config = settle(config)
         run.write_config(config)

@@ -35,9 +35,10 @@ class LaunchConfig(BaseModel):
     address: str | None = None
     """An existing Ray cluster (`auto`, `host:port` or `ray://host:port`); else one is started."""
     workers: Count = 2
-    """`auto`: so many, each with one thread, that acting here keeps up with learning."""
+    """`auto`: so many, each with one thread, that acting here keeps up with learning, and one a
+    core at most if the tasks can share their environments."""
     envs_per_worker: Count = 24
-    """`auto`: so many that larger batches would hardly be faster, and 48 of all workers."""
+    """`auto`: so many that more would hardly be faster, and 48 of all workers at least."""
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
     worker_gpus: Share = 0.0
@@ -192,6 +193,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def dump_config(config: RunConfig) -> str:
     """Return the YAML text from which `parse_config` makes an equal configuration."""
+    assert not isinstance(config.launch, UnsettledLaunch)
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 

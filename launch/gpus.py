@@ -38,12 +38,19 @@ def share_out(gpus: int, config: RunConfig, workers: int) -> Gpus:
 
 def room(gpus: int, config: RunConfig) -> int:
     """Return for how many workers there is a share of a GPU beside the learners'."""
-    learner, worker = (
-        round(UNITS * share) for share in (config.launch.learner_gpus, config.launch.worker_gpus)
-    )
+    learner, worker = _units(config.launch.learner_gpus), _units(config.launch.worker_gpus)
     if not (gpus and worker):
         return sys.maxsize
     with_a_learner = min(gpus, config.learner.devices)  # several have a whole GPU each, or none
     return with_a_learner * ((UNITS - learner) // worker) + (gpus - with_a_learner) * (
         UNITS // worker
     )
+
+
+def share_a_gpu(config: RunConfig) -> bool:
+    """Return whether a worker's share fits on a GPU beside a learner's."""
+    return _units(config.launch.learner_gpus) + _units(config.launch.worker_gpus) <= UNITS
+
+
+def _units(share: float) -> int:
+    return round(UNITS * share)

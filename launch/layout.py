@@ -13,9 +13,16 @@ from typing import NamedTuple
 import torch
 
 from launch.bench.parts import acting_rate, apart, environments_rate, learning_rate
-from launch.build import acting_device, cpu_count, learner_threads, worker_threads
+from launch.build import (
+    acting_device,
+    at_once_on_cores,
+    cpu_count,
+    learner_threads,
+    worker_threads,
+)
 from launch.config import LaunchConfig, RunConfig, UnsettledLaunch
-from launch.gpus import room, share_out
+from launch.errors import UserError
+from launch.gpus import room, share_a_gpu, share_out
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +34,11 @@ LEARNING_SECONDS = 3.0  # an update takes up to a second or two on few cores
 
 
 class Speed(NamedTuple):
-    """Frames per second of the parts alone."""
+    """Frames per second of the parts alone; the last two only where workers are to be chosen."""
 
-    acting: dict[int, float]  # of a worker with one thread, by the number of its environments
-    environments: float  # of a worker
-    learning: float  # of a learner, with all cores or its GPU
+    acting: dict[int, float]  # of a worker, by the number of its environments
+    environments: float = math.nan  # of a worker
+    learning: float = math.nan  # of a learner, with its threads or its GPU
 
 
 class Machine(NamedTuple):
@@ -45,8 +52,9 @@ def settle(config: RunConfig) -> RunConfig:
     """Return the configuration with numbers for what is `auto`, measuring here what they hang on.
 
     Raises:
-        UserError: if no number of workers would do.
-        RunError: if what the learner learns while it is measured is not finite.
+        UserError: if no number of workers would do, or environments do not go together.
+        RunError: if what the learner learns while it is measured is not finite, or if the process
+            that measures dies.
     """
     launch = config.launch
     if not isinstance(launch, UnsettledLaunch):
@@ -63,7 +71,10 @@ def settle(config: RunConfig) -> RunConfig:
     if not (workers and envs):
         keys = " and ".join(f"launch.{key}" for key in launch.auto)
         log.info("measuring acting and learning here for %s", keys)
-        (speed,) = apart(1, _measure, config, threads, envs)
+        try:
+            (speed,) = apart(1, _measure, config, threads, workers, envs)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         workers, envs = layout(speed, machine, config, workers, envs)
     log.info("launch.workers=%d launch.envs_per_worker=%d", workers, envs)
     settled = {**launch.model_dump(), "workers": workers, "envs_per_worker": envs}
@@ -85,36 +96,54 @@ def layout(
         workers: how many, if that is settled.
         envs: of each worker, if that is settled.
     """
-    best = max(speed.acting.values())
-    size = min(size for size, rate in speed.acting.items() if rate >= GOOD_ENOUGH * best)
+    size = _good_size(speed.acting)
     if workers is None:
-        workers, step = _busy_workers(speed, size, machine, config), _step(config, envs)
+        spare, step = _spare_cores(machine, config), _step(config, envs)
+        workers = _busy_workers(speed, size, machine, config)
         if envs:
-            workers = max(workers, math.ceil(FEWEST_ENVIRONMENTS / envs))
-        workers = min(_multiple(workers, step), room(machine.gpus, config) // step * step)
+            workers = max(workers, min(math.ceil(FEWEST_ENVIRONMENTS / envs), spare))
+        most = min(max(spare, step), room(machine.gpus, config))
+        workers = min(_multiple(workers, step), most // step * step)
     if envs is None:
         envs = max(size, math.ceil(FEWEST_ENVIRONMENTS / workers))
         envs = _multiple(envs, _step(config, workers))
     return workers, envs
 
 
-def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) -> int:
-    """Return how many workers keep up with the learners, and no more than leave them their cores.
+def _good_size(acting: dict[int, float]) -> int:
+    """Return the smallest number of environments that is good enough."""
+    return min(size for size, rate in acting.items() if rate >= GOOD_ENOUGH * max(acting.values()))
 
-    What is on one core or one GPU takes turns.
-    """
-    learners, launch = config.learner.devices, config.launch
+
+def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) -> int:
+    """Return how many workers keep up with the learners; what shares cores or a GPU takes turns."""
+    launch, spare = config.launch, _spare_cores(machine, config)
     acts_on_gpu = bool(machine.gpus and launch.worker_gpus)
-    learns_on_gpu = bool(machine.gpus and launch.learner_gpus)
     acting, learning = 1 / speed.acting[size], 1 / speed.learning  # seconds of a frame
     of_a_worker = acting + 1 / speed.environments
-    # On a CPU learners share all cores. On a GPU they take none that counts but one to feed each.
-    of_the_cores = of_a_worker + (0 if learns_on_gpu else machine.cores * learning)
-    spare = max(1, machine.cores - learns_on_gpu * learners)
-    rates = [spare / of_the_cores, (learners if learns_on_gpu else 1) / learning]
-    if acts_on_gpu:
-        rates.append(machine.gpus / (acting + learns_on_gpu * learning))
+    if _learns_on_gpu(machine, config):
+        learners = config.learner.devices
+        rates = [learners / learning, spare / of_a_worker]
+        if acts_on_gpu and share_a_gpu(config):
+            rates.append(machine.gpus / (acting + learning))
+        elif acts_on_gpu:
+            rates.append((machine.gpus - learners) / acting)
+    else:
+        learners = at_once_on_cores(config, machine.cores)
+        of_a_learner = min(machine.cores, launch.learner_threads or machine.cores) * learning
+        rates = [learners / learning, spare / (of_a_worker + of_a_learner)]
+        if acts_on_gpu:
+            rates.append(machine.gpus / acting)
     return min(spare, math.ceil(min(rates) * of_a_worker))
+
+
+def _spare_cores(machine: Machine, config: RunConfig) -> int:
+    """Return the cores on which workers act; each learner on a GPU has one that feeds it."""
+    return max(1, machine.cores - config.learner.devices * _learns_on_gpu(machine, config))
+
+
+def _learns_on_gpu(machine: Machine, config: RunConfig) -> bool:
+    return bool(machine.gpus and config.launch.learner_gpus)
 
 
 def _step(config: RunConfig, others: int | None) -> int:
@@ -131,14 +160,18 @@ def _multiple(number: int, of: int) -> int:
     return math.ceil(number / of) * of
 
 
-def _measure(config: RunConfig, threads: int, envs: int | None) -> Speed:
+def _measure(config: RunConfig, threads: int, workers: int | None, envs: int | None) -> Speed:
     # One worker that has all tasks: what an environment costs differs by game.
     tasks = len(config.envs.tasks)
     sizes = {_multiple(n, tasks) for n in ((envs,) if envs else SIZES[acting_device(config)])}
     torch.set_num_threads(threads)
     acting = {size: acting_rate(_with_one_worker(config, size), SECONDS) for size in sizes}
-    environments = environments_rate(_with_one_worker(config, max(sizes)), SECONDS)
-    return Speed(acting, environments, learning_rate(config, LEARNING_SECONDS))
+    if workers:
+        return Speed(acting)
+    chosen = _with_one_worker(config, _good_size(acting))
+    return Speed(
+        acting, environments_rate(chosen, SECONDS), learning_rate(chosen, LEARNING_SECONDS)
+    )
 
 
 def _with_one_worker(config: RunConfig, envs: int) -> RunConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,11 +35,14 @@ class RunFolder:
         """Name the folder of a new run; nothing is written yet.
 
         Raises:
-            UserError: if the folder holds a run already.
+            UserError: if the folder holds a run already, or cannot be written.
         """
         path = Path(config.run_dir or f"runs/{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
         run = cls(path)
         run._refuse_another()
+        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise UserError(f"run_dir: {path} cannot be written: {there} is no folder to write to")
         return run
 
     @classmethod

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from agents import Agent
+from envs import require_games
 from launch.build import build_agent
 from launch.config import RunConfig
 from launch.dashboard import Dashboard
@@ -30,10 +31,11 @@ def check(config: RunConfig, saved: dict[str, Any] | None = None) -> Agent:
     """Refuse before any work starts what would fail later; return the agent that it took.
 
     Raises:
-        UserError: if the environments do not go together with each other, with the network, or the
-            network with the checkpoint.
+        UserError: if the environments are not there, or do not go together with each other, with
+            the network, or the network with the checkpoint.
     """
     try:
+        require_games(config.envs)
         agent = build_agent(config)
         if saved:
             load_agent(agent, saved["learner"]["agent"])
@@ -68,9 +70,6 @@ def train(
     if saved:
         resumed_at = saved["learner"]["frames"]
         metrics.load(saved["metrics"], resumed_at, saved["learner"]["version"])
-    if metrics.frames >= config.total_frames:
-        log.warning("nothing to do: the run has its %d frames", config.total_frames)
-        return
     with (
         closing(Dashboard(run, config, memory, resumed_at)) as dashboard,
         closing(make_flow(config, saved)) as flow,

@@ -18,9 +18,10 @@ def random_obs(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return rng.standard_normal(shape).astype(dtype)
 
 
-def random_pieces(config: RunConfig, agent: Agent) -> list[Rollout]:
-    """Return a batch as the learner of `config` gets it: from each worker what it has."""
+def random_pieces(config: RunConfig, agent: Agent, learners: int = 1) -> list[Rollout]:
+    """Return a batch as the learner of `config` gets it, or one of several: what workers have."""
     batch, envs = random_batch(config, agent), config.launch.envs_per_worker
+    batch = batch.columns(0, batch.num_envs // learners)
     return [
         batch.columns(start, min(start + envs, batch.num_envs))
         for start in range(0, batch.num_envs, envs)

@@ -41,7 +41,7 @@ def bench(context: click.Context) -> None:
 @click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Of the whole at work.")
 @json_option
 def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
-    """Measure acting, learning and environments alone, then all of it together."""
+    """Measure environments, acting, staging, learning alone, then all of it together."""
     from launch.bench import e2e as measure
     from launch.config import load_config
     from launch.layout import settle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from statistics import harmonic_mean
@@ -23,8 +23,15 @@ from launch.bench.parts import (
     learning_rate,
     staging_rate,
 )
-from launch.build import acting_device, cpu_count, learning_device, worker_threads
+from launch.build import (
+    acting_device,
+    cpu_count,
+    learners_at_once,
+    learning_device,
+    worker_threads,
+)
 from launch.config import RunConfig
+from launch.gpus import share_a_gpu
 from launch.placement import make_flow
 
 ADVICE = {
@@ -42,7 +49,7 @@ class Parts(NamedTuple):
     environments: float  # stepping with random actions, on all cores
     acting: float  # the network and the drawing of actions, on all cores or the GPU
     staging: float  # making batches of rollouts, and on a GPU uploading them
-    learning: float  # whole learner updates, on all cores or the GPU
+    learning: float  # whole learner updates, on all cores or the GPUs of all learners
 
 
 @dataclass(frozen=True)
@@ -62,17 +69,25 @@ class EndToEnd:
 
     @property
     def bound(self) -> float:
-        """The rate if parts on the same cores or GPU took turns, and all else cost nothing.
+        """The rate if parts on the same cores or GPU took turns, and all else cost nothing."""
+        return 1 / self._seconds(self._busiest)
 
-        Staging for a GPU has a thread and the copy engine to itself.
-        """
-        learns_on = learning_device(self.config)
-        seconds: dict[str, float] = defaultdict(float)  # of a frame
-        seconds["cpu"] += 1 / self.parts.environments
-        seconds[acting_device(self.config)] += 1 / self.parts.acting
-        seconds["cpu" if learns_on == "cpu" else "copies"] += 1 / self.parts.staging
-        seconds[learns_on] += 1 / self.parts.learning
-        return 1 / max(seconds.values())
+    @property
+    def _busiest(self) -> list[str]:
+        """The parts that take turns where a frame takes longest."""
+        where = defaultdict(list)
+        where["cpu"].append("environments")
+        where[acting_device(self.config)].append("acting")
+        if learning_device(self.config) == "cpu":  # where staging is in what learning takes
+            where["cpu"].append("learning")
+        else:
+            where["cuda" if share_a_gpu(self.config) else "another GPU"].append("learning")
+            where["copies"].append("staging")  # it has a thread and the copy engine to itself
+        return max(where.values(), key=self._seconds)
+
+    def _seconds(self, parts: Iterable[str]) -> float:
+        """Return the seconds of a frame in these parts."""
+        return sum(1 / getattr(self.parts, part) for part in parts)
 
     @property
     def ratio(self) -> float:
@@ -81,8 +96,8 @@ class EndToEnd:
 
     @property
     def limit(self) -> str:
-        """The slowest part."""
-        return min(ADVICE, key=lambda part: getattr(self.parts, part))
+        """The slowest part where a frame takes longest."""
+        return max(self._busiest, key=lambda part: self._seconds([part]))
 
     def as_dict(self) -> dict[str, object]:
         """Return the figures with the machine, versions and settings they belong to."""
@@ -130,7 +145,9 @@ def _worker_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
 
 
 def _learner_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
-    return staging_rate(config, seconds / 8), learning_rate(config, 7 * seconds / 8)
+    learners = learners_at_once(config)
+    staging, learning = staging_rate(config, seconds / 8), learning_rate(config, 7 * seconds / 8)
+    return learners * staging, learners * learning
 
 
 def result_table(result: EndToEnd) -> Table:

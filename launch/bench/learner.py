@@ -97,7 +97,7 @@ def learner_speed(config: RunConfig, seconds: float, step: Callable[[str], None]
 
     Args:
         config: of the run whose learner is measured, on a GPU if there is one.
-        seconds: of updates after the first two.
+        seconds: of updates and staging, after the first two updates.
         step: called with the name of what is measured next.
 
     Raises:

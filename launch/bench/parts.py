@@ -25,6 +25,7 @@ from launch.build import (
     build_environments,
     build_learner,
     cpu_count,
+    learners_at_once,
     learning_device,
 )
 from launch.config import RunConfig
@@ -107,9 +108,10 @@ def acting_rate(config: RunConfig, seconds: float) -> float:
 
 
 def staging_rate(config: RunConfig, seconds: float) -> float:
-    """Return frames per second of batches that are put on the learner's device."""
+    """Return frames per second of one learner's batches that are put on its device."""
     device = torch.device(learning_device(config))
-    stage, pieces = Stage(device), random_pieces(config, build_agent(config))
+    stage, agent = Stage(device), build_agent(config)
+    pieces = random_pieces(config, agent, learners_at_once(config))
 
     def work() -> int:
         batch = stage(pieces)
@@ -120,16 +122,16 @@ def staging_rate(config: RunConfig, seconds: float) -> float:
 
 
 def learning_rate(config: RunConfig, seconds: float) -> float:
-    """Return frames per second of whole updates of one learner, with all cores or a GPU.
+    """Return frames per second of whole updates of one learner, with all its cores or a GPU.
 
-    As in a run, a thread stages the next batch meanwhile.
+    As in a run with Ray, a thread stages the next batch meanwhile.
 
     Raises:
         RunError: if what it learns is not finite.
     """
     torch.set_num_threads(config.launch.learner_threads or cpu_count())
     learner = build_learner(config)
-    pieces = random_pieces(config, learner.agent)
+    pieces = random_pieces(config, learner.agent, learners_at_once(config))
 
     with ThreadPoolExecutor(1) as staging:
         staged = staging.submit(learner.stage, pieces)

@@ -8,26 +8,39 @@ import pytest
 from launch.bench import e2e
 from launch.bench.e2e import EndToEnd, Parts, result_table, verdict
 from launch.config import parse_config
-from tests.launch.runs import TMAZE, main, write_config
+from tests.launch.runs import TMAZE, changed, main, write_config
 
-# Frames/s; before and after differ, and the mean time of a frame is 3, 2, 1 and 5 ms.
+# Frames/s; before and after differ, and the mean time of a frame is 4, 2, 1 and 5 ms.
 BEFORE = Parts(environments=500, acting=1000, staging=1000, learning=250)
-AFTER = Parts(environments=250, acting=1000 / 3, staging=1000, learning=1000 / 6)
+AFTER = Parts(environments=1000 / 6, acting=1000 / 3, staging=1000, learning=1000 / 6)
+SHARED = {"launch__learner_gpus": 0.5, "launch__worker_gpus": 0.5}
+APART = {"launch__learner_gpus": 1.0, "launch__worker_gpus": 0.5}
 
 
-def result(monkeypatch, acting="cpu", learning="cpu", total=86.0):
+def result(monkeypatch, acting="cpu", learning="cpu", total=86.0, **changes):
     monkeypatch.setattr(e2e, "acting_device", lambda _: acting)
     monkeypatch.setattr(e2e, "learning_device", lambda _: learning)
-    return EndToEnd(parse_config(TMAZE, [], "test"), BEFORE, AFTER, total, memory_gb=1.0)
+    return EndToEnd(
+        parse_config(changed(TMAZE, **changes), [], "test"), BEFORE, AFTER, total, memory_gb=1.0
+    )
 
 
 @pytest.mark.parametrize(
-    ("acting", "learning", "milliseconds"),
-    [("cpu", "cpu", 3 + 2 + 1 + 5), ("cpu", "cuda", 3 + 2), ("cuda", "cuda", 2 + 5)],
+    ("acting", "learning", "shares", "milliseconds", "limit"),
+    [
+        ("cpu", "cpu", {}, 4 + 2 + 5, "learning"),
+        ("cpu", "cuda", {}, 4 + 2, "environments"),  # although learning is the slowest part
+        ("cuda", "cuda", SHARED, 2 + 5, "learning"),
+        ("cuda", "cuda", APART, 5, "learning"),
+        ("cuda", "cpu", APART, 4 + 5, "learning"),
+    ],
 )
-def test_only_parts_on_the_same_processors_take_turns(acting, learning, milliseconds, monkeypatch):
-    measured = result(monkeypatch, acting, learning)
+def test_only_parts_on_the_same_processors_take_turns(
+    acting, learning, shares, milliseconds, limit, monkeypatch
+):
+    measured = result(monkeypatch, acting, learning, **shares)
     assert measured.bound == pytest.approx(1000 / milliseconds)
+    assert measured.limit == limit
     assert measured.ratio == pytest.approx(0.086 * milliseconds)
 
 

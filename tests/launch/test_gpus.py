@@ -6,7 +6,7 @@ import pytest
 
 from launch.config import parse_config
 from launch.errors import UserError
-from launch.gpus import room, share_out
+from launch.gpus import room, share_a_gpu, share_out
 from tests.launch.runs import TMAZE, changed
 
 
@@ -36,6 +36,14 @@ def config_of(learners, learner_gpus, worker_gpus):
 )
 def test_each_worker_fits_on_one_gpu(gpus, learners, learner_gpus, worker_gpus, workers):
     assert room(gpus, config_of(learners, learner_gpus, worker_gpus)) == workers
+
+
+@pytest.mark.parametrize(
+    ("learner_gpus", "worker_gpus", "shared"),
+    [(0.5, 0.5, True), (0.7, 0.3, True), (0.5, 0.6, False), (1.0, 0.1, False)],
+)
+def test_a_worker_may_fit_beside_a_learner(learner_gpus, worker_gpus, shared):
+    assert share_a_gpu(config_of(1, learner_gpus, worker_gpus)) == shared
 
 
 @pytest.mark.parametrize(("gpus", "shares"), [(0, (0, 0)), (1, (0.5, 0.25)), (2, (0.5, 0.25))])

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import psutil
 import pytest
 import yaml
 
+import envs
 from launch import build, doctor, layout
 from launch.bench.parts import apart
 from launch.config import CAN_BE_AUTO, dump_config, parse_config
@@ -41,6 +43,7 @@ def speed(learning, acting=1000.0, environments=1e9):
 
 def config_of(tasks=6, **changes):
     given = {"envs__tasks": GAMES[:tasks], "launch__mode": "ray", "launch__envs_per_worker": tasks}
+    given["launch__learner_threads"] = None
     return parse_config(changed(TMAZE, **given | changes), [], "test")
 
 
@@ -73,8 +76,26 @@ def test_several_learners_want_so_many_times_the_workers_and_a_core_each():
     assert layout.layout(speed(1890), Machine(64, 2), two, None, None)[0] == 4
     assert layout.layout(speed(1e6), Machine(64, 2), two, None, None)[0] == 62
     assert layout.layout(speed(1e6), Machine(2, 2), two, None, None)[0] == 1
-    # On a CPU they share the cores that one has alone.
-    assert layout.layout(speed(6 * 470), Machine(6, 0), two, None, None)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("learners", "threads", "workers"),
+    [
+        (1, None, 2),  # learning takes all six cores for two thirds of the time
+        (2, None, 2),  # which two learners share
+        (1, 2, 1),  # 940 frames/s, from two cores
+        (2, 2, 2),  # twice that, from four
+        (6, 2, 2),  # no more than six cores are there
+        (1, 99, 2),
+    ],
+)
+def test_learners_on_a_cpu_take_the_cores_that_they_may(learners, threads, workers):
+    # A core makes 470 frames/s of learning or 950 of acting.
+    config = config_of(
+        learner__devices=learners, learner__batch_size=12, launch__learner_threads=threads
+    )
+    measured = speed(470 * min(6, threads or 6))
+    assert layout.layout(measured, Machine(6, 0), config, None, None)[0] == workers
 
 
 def test_workers_on_a_gpu_take_turns_with_each_other_and_the_learner():
@@ -89,6 +110,9 @@ def test_workers_on_a_gpu_take_turns_with_each_other_and_the_learner():
     assert workers(1, environments=110.0, launch__learner_gpus=0.5) == 7
     assert workers(1, environments=110.0, launch__learner_gpus=0.0) == 10  # 950 in all
     assert workers(2, environments=110.0, launch__learner_gpus=0.5) == 13  # 1267
+    # A learner that has a GPU whole leaves the others: 950 frames/s of each.
+    assert workers(2, environments=110.0, launch__learner_gpus=1.0) == 10
+    assert workers(3, environments=110.0, launch__learner_gpus=1.0) == 20  # as it learns 1900
 
 
 @pytest.mark.parametrize(("envs", "workers"), [(None, 4), (9, 4), (8, 3)])
@@ -114,19 +138,28 @@ def test_tasks_share_the_environments_equally(tasks, wanted):
 
 
 @pytest.mark.parametrize(
-    ("envs", "tasks", "workers"), [(24, 1, 2), (30, 4, 2), (10, 7, 7), (64, 6, 3)]
+    ("cores", "envs", "tasks", "workers"),
+    [
+        (9, 24, 1, 2),  # 48 environments at least
+        (9, 30, 4, 2),
+        (9, 64, 6, 3),
+        (9, 3, 1, 9),  # but no more workers than cores
+        (8, 3, 6, 8),
+        (9, 3, 6, 8),
+        (1, 10, 7, 7),  # unless the tasks could not share their environments otherwise
+    ],
 )
-def test_workers_complete_what_was_given(envs, tasks, workers):
-    found = layout.layout(speed(1), Machine(1, 0), config_of(tasks), None, envs)
+def test_workers_complete_what_was_given(cores, envs, tasks, workers):
+    found = layout.layout(speed(1), Machine(cores, 0), config_of(tasks), None, envs)
     assert found == (workers, envs)
 
 
 def settled(monkeypatch, gpus=0, **changes):
-    """Return the settled launch, and the threads and environments that were measured."""
+    """Return the settled launch, and with which threads, workers, environments it was measured."""
     asked = []
 
-    def measured(times, function, config, threads, envs):
-        asked.append((threads, envs))
+    def measured(times, function, config, *how):
+        asked.append(how)
         return [speed(475)]
 
     monkeypatch.setattr(layout, "apart", measured)
@@ -142,16 +175,16 @@ def settled(monkeypatch, gpus=0, **changes):
 def test_a_config_holds_the_numbers(monkeypatch):
     launch, asked = settled(monkeypatch, **AUTO)
     assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (1, 48, 1)
-    assert asked == [(1, None)]
+    assert asked == [(1, None, None)]
     assert launch.learner_threads == 1  # what else the section says stays
 
     launch, asked = settled(monkeypatch, launch__envs_per_worker="auto")
     assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (2, 24, None)
-    assert asked == [(build.cpu_count() // 2 or 1, None)]
+    assert asked == [(build.cpu_count() // 2 or 1, 2, None)]
 
     launch, asked = settled(monkeypatch, launch__workers="auto", launch__worker_threads=3)
-    assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (16, 3, 3)
-    assert asked == [(3, 3)]
+    assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (2, 3, 3)
+    assert asked == [(3, None, 3)]
 
 
 def test_nothing_is_measured_without_auto(monkeypatch):
@@ -162,20 +195,29 @@ def test_in_one_process_workers_would_only_take_turns(monkeypatch):
     local = {"launch__mode": "local"}
     launch, asked = settled(monkeypatch, **AUTO, **local, launch__learner_threads=5)
     assert (launch.mode, launch.workers, launch.envs_per_worker) == ("local", 1, 48)
-    assert asked == [(5, None)]  # there the learner's threads are for all
+    assert asked == [(5, 1, None)]  # there the learner's threads are for all
     assert launch.worker_threads is None
 
 
 def test_in_one_process_there_is_nothing_to_measure_for_workers(monkeypatch):
     local = {"launch__mode": "local", "launch__workers": "auto", "envs__tasks": GAMES[:6]}
-    for envs, workers in [(6, 1), (4, 3), (5, 6)]:
-        launch, asked = settled(monkeypatch, **local, launch__envs_per_worker=envs)
-        assert (launch.workers, launch.envs_per_worker) == (workers, envs)
+    for each, workers in [(6, 1), (4, 3), (5, 6)]:
+        launch, asked = settled(monkeypatch, **local, launch__envs_per_worker=each)
+        assert (launch.workers, launch.envs_per_worker) == (workers, each)
         assert asked == []
 
 
+def test_only_acting_is_measured_where_the_workers_are_known(monkeypatch):
+    monkeypatch.setattr(layout, "learning_rate", None)
+    monkeypatch.setattr(layout, "environments_rate", None)
+    monkeypatch.setattr(layout, "acting_rate", lambda config, _: config.launch.envs_per_worker)
+    monkeypatch.setattr(layout.torch, "set_num_threads", lambda _: None)
+    found = layout._measure(config_of(launch__workers=2), 1, 2, None)
+    assert found.acting == {12: 12, 24: 24, 48: 48, 96: 96}
+    assert layout.layout(found, Machine(2, 0), config_of(), 2, None) == (2, 96)
+
+
 def test_what_is_wrong_is_told_before_anything_is_measured(monkeypatch):
-    monkeypatch.setattr(layout, "apart", None)
     for change, line in [
         ({"learner__batch_size": 0}, "learner.batch_size"),
         ({"envs__tasks": ["nope"]}, "unknown task 'nope'"),
@@ -183,6 +225,7 @@ def test_what_is_wrong_is_told_before_anything_is_measured(monkeypatch):
     ]:
         with pytest.raises(UserError, match=line):
             parse_config(changed(TMAZE, **AUTO, **change), [], "test")
+    monkeypatch.setattr(layout, "apart", None)
     with pytest.raises(UserError, match=r"3 workers x launch\.worker_gpus 0\.2 do not fit"):
         shares = {"launch__worker_gpus": 0.2, "launch__learner_gpus": 0.5}
         settled(monkeypatch, gpus=1, launch__envs_per_worker="auto", launch__workers=3, **shares)
@@ -197,6 +240,7 @@ def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, caps
     for command, line in [
         (["train", config, *auto, images], "impala"),
         (["train", config, *auto, f"run_dir={run}"], "already holds a run"),
+        (["train", config, *auto, f"run_dir={config}/run"], "cannot be written"),
         (["bench", "e2e", config, *auto, images], "impala"),
         (["bench", "learner", config, *auto, images], "impala"),
         (["doctor", config, *auto, images], "impala"),
@@ -204,6 +248,11 @@ def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, caps
         assert main(*command) == 2
         *_, last = capsys.readouterr().err.splitlines()
         assert last.startswith("srwm: ") and line in last
+    with monkeypatch.context() as missing:
+        missing.setattr(envs, "import_procgen", lambda: import_module("no_procgen"))
+        assert main("train", "quickstart", *auto, "run_dir=new") == 2
+        line = "envs.tasks: ProcGen cannot be loaded here (No module named 'no_procgen')"
+        assert line in capsys.readouterr().err
     lacking = Finding("ProcGen", "none", "install it", needed=True)
     monkeypatch.setattr(doctor, "examine", lambda: [lacking])
     assert main("doctor", config, *auto) == 1
