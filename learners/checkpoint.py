@@ -116,13 +116,14 @@ def _take_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any
     if isinstance(node, list | tuple):
         return [_take_tensors(value, f"{name}/{i}", tensors) for i, value in enumerate(node)]
     if isinstance(node, bytes):
-        node = np.frombuffer(node, np.uint8).copy()
+        node = np.frombuffer(node, np.uint8)
     if isinstance(node, np.ndarray):
-        node = torch.from_numpy(np.asarray(node, order="C"))
-    if isinstance(node, torch.Tensor):
+        tensors[name] = torch.from_numpy(np.array(node, order="C"))  # Ray's cannot be written to
+    elif isinstance(node, torch.Tensor):
         tensors[name] = node.detach().cpu().contiguous().clone()
-        return {"$tensor": name}
-    return node
+    else:
+        return node
+    return {"$tensor": name}
 
 
 def _put_tensors(node: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -68,6 +68,7 @@ def test_a_run_finishes_saves_and_leaves_no_process(start, tmp_path):
     task = TMAZE["envs"]["tasks"][0]
     assert rows(driver.run)[-1][f"length/{task}"] == 9
     assert "Traceback" not in driver.text()
+    assert "UserWarning" not in driver.text()
     assert str(driver.run.name) in driver.text()
     assert_saved_and_resumes(driver.run)
 
