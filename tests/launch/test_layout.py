@@ -274,7 +274,7 @@ def test_a_run_starts_with_what_was_measured(tmp_path):
 
 @pytest.mark.slow
 def test_what_cannot_be_learnt_is_one_line(tmp_path, capsys):
-    tree = changed(TMAZE, **AUTO, learner__value_cost=1e39)
+    tree = changed(TMAZE, **AUTO, launch__mode="ray", learner__value_cost=1e39)
     assert main("train", str(write_config(tmp_path / "c.yaml", tree))) == 1
     *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("srwm: no update could be measured: ")
