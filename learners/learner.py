@@ -154,7 +154,7 @@ class Learner:
         load_agent(self.agent, {name: torch.as_tensor(value) for name, value in parameters})
         for name, parameter in self.agent.named_parameters():
             self.optimiser.state[parameter] = {
-                key: torch.as_tensor(value).to(self.device if key != "step" else "cpu")
+                key: torch.as_tensor(value).to(self.device if key != "step" else "cpu", copy=True)
                 for key, value in state["optimiser"][name].items()
             }
         self.frames = state["frames"]

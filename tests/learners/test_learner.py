@@ -351,6 +351,19 @@ def test_a_learner_that_has_not_begun_can_be_resumed(tmp_path):
     assert_same(dict(resumed.agent.state_dict()), dict(fresh.agent.state_dict()))
 
 
+def test_a_state_that_was_loaded_stays_as_it_is():
+    learner, other = (Learner(network(seed=seed), LearnerConfig(), TOTAL) for seed in (0, 5))
+    batch = batch_for(learner.agent)
+    learner.update(batch)
+    state = learner.state()
+    before = deepcopy(state)
+    for each in (other, learner):
+        each.load(state)
+        each.update(batch)
+    assert_same(dict(state.pop("agent")), dict(before.pop("agent")))
+    assert_same(state, before)
+
+
 @pytest.mark.parametrize("other", ["feedforward", "srwm"])
 def test_the_state_of_another_network_is_refused(other):
     learner = Learner(network("lstm"), LearnerConfig(), TOTAL)
