@@ -8,7 +8,6 @@ from envs.config import EnvsConfig
 from envs.episodes import Episode, EpisodeTracker
 from envs.gym_env import GymVectorEnv, gym_spec
 from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv
-from envs.registry import import_procgen
 from envs.scores import NORMALISATION, normalise
 from envs.splits import SPLITS, overlaps, split_config
 from envs.vector import EnvSpec, Timestep, VectorEnv
@@ -64,17 +63,17 @@ def env_spec(config: EnvsConfig) -> EnvSpec:
 
 
 def require_games(config: EnvsConfig) -> None:
-    """Load the library of the tasks' games, if they need one, so that what it lacks is told.
+    """Make one of the tasks' games, if they come from a library that may be missing or broken.
 
     Raises:
-        ValueError: if it cannot be loaded here.
+        ValueError: if that fails.
     """
     if config.is_procgen:
         try:
-            import_procgen()
-        except (ImportError, OSError) as error:
+            make_env(config, 1, seed=0).close()
+        except (ImportError, OSError, RuntimeError, AssertionError) as error:
             raise ValueError(
-                f"envs.tasks: ProcGen cannot be loaded here ({error}): "
+                f"envs.tasks: ProcGen does not run here ({error}): "
                 "pip install procgen-mirror (Python 3.10: procgen)"
             ) from None
 

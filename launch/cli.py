@@ -59,6 +59,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
             logging.warning("nothing to do: the run has its %d frames", config.total_frames)
             return
         check_cluster(config)
+        run.refuse_unwritable()
         config = settle(config)
         run.write_config(config)
     else:

@@ -1,7 +1,8 @@
 """`launch.workers=auto`, `launch.envs_per_worker=auto`: from what acting and learning cost here.
 
-A worker acts on one core, or waits there for a GPU. So many are needed as keep up with the
-learners, which learn on GPUs or, by turns with the workers, on the same cores.
+A worker acts on one core (or as many as `launch.worker_threads`), or waits there for a GPU. So many
+are needed as keep up with the learners, which learn on GPUs or, by turns with the workers, on the
+same cores.
 """
 
 from __future__ import annotations
@@ -98,11 +99,11 @@ def layout(
     """
     size = _good_size(speed.acting)
     if workers is None:
-        spare, step = _spare_cores(machine, config), _step(config, envs)
+        most, step = _most_workers(machine, config), _step(config, envs)
         workers = _busy_workers(speed, size, machine, config)
         if envs:
-            workers = max(workers, min(math.ceil(FEWEST_ENVIRONMENTS / envs), spare))
-        most = min(max(spare, step), room(machine.gpus, config))
+            workers = max(workers, min(math.ceil(FEWEST_ENVIRONMENTS / envs), most))
+        most = min(max(most, step), room(machine.gpus, config))
         workers = min(_multiple(workers, step), most // step * step)
     if envs is None:
         envs = max(size, math.ceil(FEWEST_ENVIRONMENTS / workers))
@@ -117,13 +118,13 @@ def _good_size(acting: dict[int, float]) -> int:
 
 def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) -> int:
     """Return how many workers keep up with the learners; what shares cores or a GPU takes turns."""
-    launch, spare = config.launch, _spare_cores(machine, config)
+    launch, most = config.launch, _most_workers(machine, config)
     acts_on_gpu = bool(machine.gpus and launch.worker_gpus)
     acting, learning = 1 / speed.acting[size], 1 / speed.learning  # seconds of a frame
     of_a_worker = acting + 1 / speed.environments
     if _learns_on_gpu(machine, config):
         learners = config.learner.devices
-        rates = [learners / learning, spare / of_a_worker]
+        rates = [learners / learning, most / of_a_worker]
         if acts_on_gpu and share_a_gpu(config):
             rates.append(machine.gpus / (acting + learning))
         elif acts_on_gpu:
@@ -131,15 +132,17 @@ def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) 
     else:
         learners = at_once_on_cores(config, machine.cores)
         of_a_learner = min(machine.cores, launch.learner_threads or machine.cores) * learning
-        rates = [learners / learning, spare / (of_a_worker + of_a_learner)]
+        of_the_cores = (launch.worker_threads or 1) * of_a_worker + of_a_learner
+        rates = [learners / learning, machine.cores / of_the_cores]
         if acts_on_gpu:
             rates.append(machine.gpus / acting)
-    return min(spare, math.ceil(min(rates) * of_a_worker))
+    return min(most, math.ceil(min(rates) * of_a_worker))
 
 
-def _spare_cores(machine: Machine, config: RunConfig) -> int:
-    """Return the cores on which workers act; each learner on a GPU has one that feeds it."""
-    return max(1, machine.cores - config.learner.devices * _learns_on_gpu(machine, config))
+def _most_workers(machine: Machine, config: RunConfig) -> int:
+    """Return for how many workers there are cores; each learner on a GPU has one that feeds it."""
+    spare = machine.cores - config.learner.devices * _learns_on_gpu(machine, config)
+    return max(1, spare // (config.launch.worker_threads or 1))
 
 
 def _learns_on_gpu(machine: Machine, config: RunConfig) -> bool:

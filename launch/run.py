@@ -39,10 +39,8 @@ class RunFolder:
         """
         path = Path(config.run_dir or f"runs/{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
         run = cls(path)
+        run.refuse_unwritable()
         run._refuse_another()
-        there = next(each for each in (path, *path.absolute().parents) if each.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK)):
-            raise UserError(f"run_dir: {path} cannot be written: {there} is no folder to write to")
         return run
 
     @classmethod
@@ -108,6 +106,18 @@ class RunFolder:
             beside.rename(self.config_file)
         except OSError as error:
             raise UserError(f"run_dir: {self.path} cannot be written: {error.strerror}") from None
+
+    def refuse_unwritable(self) -> None:
+        """Refuse a folder in which nothing could be written, before any work is done for it."""
+        whole = self.path.absolute()
+        try:
+            there = next(folder for folder in (whole, *whole.parents) if folder.exists())
+        except OSError as error:
+            raise UserError(f"run_dir: {self.path} cannot be written: {error.strerror}") from None
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise UserError(
+                f"run_dir: {self.path} cannot be written: {there} is no folder to write to"
+            )
 
     def _refuse_another(self) -> None:
         if self.config_file.exists():

@@ -81,7 +81,8 @@ class EndToEnd:
         if learning_device(self.config) == "cpu":  # where staging is in what learning takes
             where["cpu"].append("learning")
         else:
-            where["cuda" if share_a_gpu(self.config) else "another GPU"].append("learning")
+            together = self.config.launch.mode == "local" or share_a_gpu(self.config)
+            where["cuda" if together else "another GPU"].append("learning")
             where["copies"].append("staging")  # it has a thread and the copy engine to itself
         return max(where.values(), key=self._seconds)
 

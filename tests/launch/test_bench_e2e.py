@@ -13,8 +13,9 @@ from tests.launch.runs import TMAZE, changed, main, write_config
 # Frames/s; before and after differ, and the mean time of a frame is 4, 2, 1 and 5 ms.
 BEFORE = Parts(environments=500, acting=1000, staging=1000, learning=250)
 AFTER = Parts(environments=1000 / 6, acting=1000 / 3, staging=1000, learning=1000 / 6)
-SHARED = {"launch__learner_gpus": 0.5, "launch__worker_gpus": 0.5}
-APART = {"launch__learner_gpus": 1.0, "launch__worker_gpus": 0.5}
+SHARED = {"launch__mode": "ray", "launch__learner_gpus": 0.5, "launch__worker_gpus": 0.5}
+APART = {**SHARED, "launch__learner_gpus": 1.0}
+LOCAL = {**APART, "launch__mode": "local"}
 
 
 def result(monkeypatch, acting="cpu", learning="cpu", total=86.0, **changes):
@@ -32,6 +33,7 @@ def result(monkeypatch, acting="cpu", learning="cpu", total=86.0, **changes):
         ("cpu", "cuda", {}, 4 + 2, "environments"),  # although learning is the slowest part
         ("cuda", "cuda", SHARED, 2 + 5, "learning"),
         ("cuda", "cuda", APART, 5, "learning"),
+        ("cuda", "cuda", LOCAL, 2 + 5, "learning"),  # nothing is reserved in one process
         ("cuda", "cpu", APART, 4 + 5, "learning"),
     ],
 )

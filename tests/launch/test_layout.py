@@ -98,6 +98,18 @@ def test_learners_on_a_cpu_take_the_cores_that_they_may(learners, threads, worke
     assert layout.layout(measured, Machine(6, 0), config, None, None)[0] == workers
 
 
+def test_a_worker_takes_the_cores_of_its_threads():
+    def workers(cores, gpus, learning):
+        config = config_of(launch__worker_threads=3)
+        return layout.layout(speed(learning), Machine(cores, gpus), config, None, None)[0]
+
+    assert workers(16, 1, 1e6) == 5  # on 15 cores
+    assert workers(6, 1, 1e6) == 1
+    assert workers(2, 0, 1e6) == 1
+    # Six cores learn 2820 frames/s; acting, which takes three to make 950, 1900.
+    assert workers(6, 0, 6 * 470) == 2
+
+
 def test_workers_on_a_gpu_take_turns_with_each_other_and_the_learner():
     def workers(gpus, environments=1e9, **changes):
         config = config_of(launch__worker_gpus=0.01, **changes)
@@ -183,7 +195,7 @@ def test_a_config_holds_the_numbers(monkeypatch):
     assert asked == [(build.cpu_count() // 2 or 1, 2, None)]
 
     launch, asked = settled(monkeypatch, launch__workers="auto", launch__worker_threads=3)
-    assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (2, 3, 3)
+    assert (launch.workers, launch.envs_per_worker, launch.worker_threads) == (1, 3, 3)
     assert asked == [(3, None, 3)]
 
 
@@ -241,6 +253,7 @@ def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, caps
         (["train", config, *auto, images], "impala"),
         (["train", config, *auto, f"run_dir={run}"], "already holds a run"),
         (["train", config, *auto, f"run_dir={config}/run"], "cannot be written"),
+        (["train", config, *auto, f"run_dir={300 * 'a'}"], "File name too long"),
         (["bench", "e2e", config, *auto, images], "impala"),
         (["bench", "learner", config, *auto, images], "impala"),
         (["doctor", config, *auto, images], "impala"),
@@ -249,9 +262,9 @@ def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, caps
         *_, last = capsys.readouterr().err.splitlines()
         assert last.startswith("srwm: ") and line in last
     with monkeypatch.context() as missing:
-        missing.setattr(envs, "import_procgen", lambda: import_module("no_procgen"))
+        missing.setattr(envs.procgen_env, "import_procgen", lambda: import_module("no_procgen"))
         assert main("train", "quickstart", *auto, "run_dir=new") == 2
-        line = "envs.tasks: ProcGen cannot be loaded here (No module named 'no_procgen')"
+        line = "envs.tasks: ProcGen does not run here (No module named 'no_procgen')"
         assert line in capsys.readouterr().err
     lacking = Finding("ProcGen", "none", "install it", needed=True)
     monkeypatch.setattr(doctor, "examine", lambda: [lacking])

@@ -63,6 +63,7 @@ def read_whole(batches):
     for batch in batches:
         batch.wait()
         batch.obs.double().sum().item()
+    del batch
     batches.clear()
     torch.cuda.synchronize()
 
