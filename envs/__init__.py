@@ -7,7 +7,8 @@ import numpy as np
 from envs.config import EnvsConfig
 from envs.episodes import Episode, EpisodeTracker
 from envs.gym_env import GymVectorEnv, gym_spec
-from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv
+from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv, told_if_missing
+from envs.registry import import_procgen
 from envs.scores import NORMALISATION, normalise
 from envs.splits import SPLITS, overlaps, split_config
 from envs.vector import EnvSpec, Timestep, VectorEnv
@@ -63,19 +64,16 @@ def env_spec(config: EnvsConfig) -> EnvSpec:
 
 
 def require_games(config: EnvsConfig) -> None:
-    """Make one of the tasks' games, if they come from a library that may be missing or broken.
+    """Import the library that the tasks' games come from, if they need one.
+
+    It opens only when an environment is made, and then takes some 370 MB.
 
     Raises:
-        ValueError: if that fails.
+        ValueError: if it is not there.
     """
     if config.is_procgen:
-        try:
-            make_env(config, 1, seed=0).close()
-        except (ImportError, OSError, RuntimeError, AssertionError) as error:
-            raise ValueError(
-                f"envs.tasks: ProcGen does not run here ({error}): "
-                "pip install procgen-mirror (Python 3.10: procgen)"
-            ) from None
+        with told_if_missing():
+            import_procgen()
 
 
 def _mix(seed: int, index: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,18 @@ from envs.vector import EnvSpec, Timestep
 PROCGEN_SPEC = EnvSpec(observation_shape=(64, 64, 3), observation_dtype="uint8", num_actions=15)
 
 
+REMEDY = "pip install procgen-mirror (Python 3.10: procgen)"
+
+
+@contextmanager
+def told_if_missing() -> Iterator[None]:
+    """Raise a ValueError that says what to do if ProcGen is not there or does not open."""
+    try:
+        yield
+    except (ImportError, OSError, RuntimeError, AssertionError) as error:
+        raise ValueError(f"envs.tasks: ProcGen does not run here ({error}): {REMEDY}") from None
+
+
 class ProcgenVectorEnv:
     """N environments of ProcGen games; environment i plays `tasks[i]`.
 
@@ -22,6 +35,9 @@ class ProcgenVectorEnv:
         config: levels, mode and threads.
         tasks: the N games.
         seed: decides the order of the levels and the games' own chance, 0 <= seed < 2**31.
+
+    Raises:
+        ValueError: if ProcGen is not there or does not open.
     """
 
     spec = PROCGEN_SPEC
@@ -33,15 +49,16 @@ class ProcgenVectorEnv:
         names = ",".join(self.tasks)
         # ProcGen takes `exploration` only without levels; it is this level of the hard mode.
         mode = config.distribution_mode
-        self._env = import_procgen().ProcgenGym3Env(
-            num=self.num_envs,
-            env_name=names,
-            distribution_mode="hard" if mode == "exploration" else mode,
-            num_levels=config.num_levels,
-            start_level=config.start_level,
-            num_threads=config.threads,
-            rand_seed=seed,
-        )
+        with told_if_missing():
+            self._env = import_procgen().ProcgenGym3Env(
+                num=self.num_envs,
+                env_name=names,
+                distribution_mode="hard" if mode == "exploration" else mode,
+                num_levels=config.num_levels,
+                start_level=config.start_level,
+                num_threads=config.threads,
+                rand_seed=seed,
+            )
 
     def act(self, action: NDArray[np.integer]) -> None:
         """See `VectorEnv`; returns at once if there are threads."""

@@ -15,6 +15,7 @@ import torch
 from rich.table import Table
 
 from agents.ops import kernels
+from envs.procgen_env import REMEDY
 from envs.registry import import_procgen
 
 SAMPLE_KERNEL = kernels.Spec("srwm.cpp", rows=52, size=16, outputs=16, dtype=torch.float32)
@@ -115,6 +116,6 @@ def _procgen() -> Finding:
         env.act(np.zeros(2, np.int32))
         env.observe()
     except (ImportError, OSError, RuntimeError) as error:
-        remedy = "pip install procgen-mirror (Python 3.10: procgen); other environments do run"
+        remedy = f"{REMEDY}; other environments do run"
         return Finding("ProcGen", str(error).split("\n")[0], remedy, needed=False)
     return Finding("ProcGen", "steps its games")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from agents import Agent, sample
 from envs import EpisodeTracker, VectorEnv
@@ -53,8 +52,7 @@ class RolloutWorker:
         """Act for `unroll_length` steps with `weights`."""
         started = time.perf_counter()
         if weights.version != self.version:
-            parameters = {k: _tensor(v) for k, v in weights.parameters.items()}
-            load_agent(self.agent, parameters)
+            load_agent(self.agent, weights.parameters)
             self.version = weights.version
         rollout = self._empty()
         parts = [rollout.columns(*columns) for columns in self._columns]
@@ -134,7 +132,3 @@ class RolloutWorker:
 def _record(env: VectorEnv, part: Rollout, t: int) -> None:
     """Wait for what an environment group shows, and copy it to row t."""
     part.obs[t], part.reward[t], part.first[t] = env.observe()
-
-
-def _tensor(array: NDArray[np.float32]) -> torch.Tensor:
-    return torch.from_numpy(np.array(array))

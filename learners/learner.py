@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,17 +151,16 @@ class Learner:
         Raises:
             ValueError: if it is the state of another network.
         """
-        parameters = state["agent"].items()
-        load_agent(self.agent, {name: torch.as_tensor(value) for name, value in parameters})
+        load_agent(self.agent, state["agent"])
         for name, parameter in self.agent.named_parameters():
             self.optimiser.state[parameter] = {
-                key: torch.as_tensor(value).to(self.device if key != "step" else "cpu", copy=True)
+                key: _tensor(value).to(self.device if key != "step" else "cpu")
                 for key, value in state["optimiser"][name].items()
             }
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]
-        torch.set_rng_state(torch.as_tensor(state["torch_rng"]))
+        torch.set_rng_state(_tensor(state["torch_rng"]))
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -234,7 +234,12 @@ def _copy(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-def load_agent(agent: Agent, parameters: dict[str, Tensor]) -> None:
+def _tensor(value: Tensor | NDArray[Any]) -> Tensor:
+    # A copy, because what was handed in stays as it is; and Ray's arrays cannot be written to.
+    return value.clone() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+
+
+def load_agent(agent: Agent, parameters: Mapping[str, Tensor | NDArray[Any]]) -> None:
     """Copy `parameters` into the agent.
 
     Raises:
@@ -249,4 +254,4 @@ def load_agent(agent: Agent, parameters: dict[str, Tensor]) -> None:
                 f"{'absent' if there is None else list(there.shape)} there and "
                 f"{'absent' if here is None else list(here.shape)} here"
             )
-    agent.load_state_dict(parameters)
+    agent.load_state_dict({name: _tensor(value) for name, value in parameters.items()})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs import EnvsConfig, EnvSpec, Timestep, env_spec, make_env, split_config
+from envs import EnvsConfig, EnvSpec, Timestep, env_spec, make_env, require_games, split_config
 from envs.procgen_env import ProcgenVectorEnv
 from envs.registry import import_procgen
 from envs.suites import EXPLORATION_LEVELS, GAMES, MODES, modes_of
@@ -186,6 +186,18 @@ def test_exploration_plays_its_level():
         num=2, env_name="maze", distribution_mode="exploration", rand_seed=0
     )
     np.testing.assert_array_equal(env.observe().obs, theirs.observe()[1]["rgb"])
+
+
+@pytest.mark.parametrize("error", [ImportError, OSError, RuntimeError, AssertionError])
+def test_a_library_that_does_not_open_is_told_with_what_to_do(error, monkeypatch):
+    def broken(*_, **__):
+        raise error("libenv.so: no")
+
+    config = EnvsConfig(tasks=["maze"])
+    monkeypatch.setattr(import_procgen(), "ProcgenGym3Env", broken)
+    require_games(config)  # opens nothing: that takes memory, which a driver would keep
+    with pytest.raises(ValueError, match=r"does not run here \(libenv\.so: no\): pip install"):
+        make_env(config, 1, seed=0)
 
 
 def test_the_tables_are_the_packages():

@@ -262,7 +262,7 @@ def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, caps
         *_, last = capsys.readouterr().err.splitlines()
         assert last.startswith("srwm: ") and line in last
     with monkeypatch.context() as missing:
-        missing.setattr(envs.procgen_env, "import_procgen", lambda: import_module("no_procgen"))
+        missing.setattr(envs, "import_procgen", lambda: import_module("no_procgen"))
         assert main("train", "quickstart", *auto, "run_dir=new") == 2
         line = "envs.tasks: ProcGen does not run here (No module named 'no_procgen')"
         assert line in capsys.readouterr().err
