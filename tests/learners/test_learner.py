@@ -351,14 +351,18 @@ def test_a_learner_that_has_not_begun_can_be_resumed(tmp_path):
     assert_same(dict(resumed.agent.state_dict()), dict(fresh.agent.state_dict()))
 
 
-def test_a_state_that_was_loaded_stays_as_it_is():
+@pytest.mark.parametrize("saved", [False, True], ids=["arrays", "tensors of a checkpoint"])
+def test_a_state_that_was_loaded_stays_as_it_is(saved, tmp_path):
     learner, other = (Learner(network(seed=seed), LearnerConfig(), TOTAL) for seed in (0, 5))
     batch = batch_for(learner.agent)
     learner.update(batch)
     state = learner.state()
-    before = deepcopy(state)
     for array in state["agent"].values():
         array.setflags(write=False)  # as what Ray hands out
+    if saved:
+        checkpoint.save(tmp_path / "1", state)
+        state = checkpoint.load(tmp_path / "1")
+    before = deepcopy(state)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for each in (other, learner):
