@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from agents.config import AgentConfig
 from agents.cores import CORES, Core, FastWeights, State, unroll
+from agents.cores.base import RowBlock
 from agents.encoders import FEATURES, make_encoder
 
 # A batch of an unroll is encoded in pieces of this many frames on a CPU: the activations of a piece
@@ -80,6 +81,10 @@ class Agent(nn.Module):
         """
         return self.core.introspect(self._inputs(obs, reward, first), first, state)
 
+    def row_blocks(self) -> list[dict[str, RowBlock]]:
+        """Name the rows behind the fast weights of each layer: see `Core.row_blocks`."""
+        return self.core.row_blocks()
+
     def _inputs(self, obs: Tensor, reward: Tensor, first: Tensor) -> Tensor:
         last_reward = reward.clamp(-1, 1).masked_fill(first, 0).unsqueeze(-1)
         return torch.cat([self._encode(obs), last_reward], dim=-1)
@@ -119,6 +124,9 @@ def make_agent(
         _encoder_dtype(config.precision, torch.device(device)),
         config.bptt,
     )
+    with torch.no_grad():
+        for parameter in agent.policy.parameters():
+            parameter.mul_(config.policy_scale)
     return agent.to(device)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from agents.cores import CORES
+from agents.cores.head_input import HeadInputName
 from agents.encoders import ENCODERS
 
 Positive = Annotated[int, Field(gt=0)]
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _one_of(names: list[str]) -> AfterValidator:
@@ -48,6 +51,27 @@ class StackConfig(BaseModel):
         return self
 
 
+class SRWMConfig(StackConfig):
+    """The self-referential cores: `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`."""
+
+    input: HeadInputName = "layernorm"
+    """What a head reads of its layer's input: `layernorm` normalises it over all heads, `softmax`
+    is the paper's RL code (it hardly learns to remember, see agents/cores/README.md), `none`
+    changes nothing."""
+    query_scale: Scale = 1.0
+    """Initial size of the rows that make queries, in units of the paper's."""
+    key_scale: Scale = 8.0
+    """Initial size of the rows that make keys; the default with `input: softmax` is the paper's 1.
+    Keys that are less sharp than queries let the matrix grow without bound in long episodes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _paper_is_one_word(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("input") == "softmax":
+            return {"key_scale": 1.0, **data}
+        return data
+
+
 class AgentConfig(BaseModel):
     """The policy network."""
 
@@ -59,8 +83,11 @@ class AgentConfig(BaseModel):
     """Of the encoder; core, heads and losses are always float32. `auto` is what is faster here."""
     bptt: Positive | None = None
     """Gradients flow back through at most so many steps of the core; null: the whole unroll. 1 is
-    the paper's code, which detaches the state after each step."""
+    the paper's code for `srwm`, `delta` and `sr_delta`; its LSTM has the whole unroll."""
+    policy_scale: Scale = 1.0
+    """Initial size of the policy head's weights, in units of PyTorch's default (the paper's). With
+    0.01 a run begins with a nearly uniform policy, and explores more."""
     lstm: LSTMConfig = LSTMConfig()
-    srwm: StackConfig = StackConfig()
+    srwm: SRWMConfig = SRWMConfig()
     """Of `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`."""
     delta: StackConfig = StackConfig()

@@ -85,8 +85,23 @@ def impala_small(observation_shape: tuple[int, ...]) -> ImageEncoder:
     return ImageEncoder(trunk, observation_shape)
 
 
+def impala_tiny(observation_shape: tuple[int, ...]) -> ImageEncoder:
+    """Build a residual network of 3 convolutions that a CPU trains twice as fast again.
+
+    The image is cut into patches of 4 x 4 pixels, as vision transformers do, which one pooling and
+    one residual block then combine.
+    """
+    trunk = nn.Sequential(
+        nn.Conv2d(observation_shape[2], 32, 4, stride=4),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        ResidualBlock(32),
+        nn.ReLU(),
+    )
+    return ImageEncoder(trunk, observation_shape)
+
+
 class MLPEncoder(nn.Module):
-    """Two hidden layers on a flat observation."""
+    """Two hidden layers on a flat observation, or on a uint8 image scaled to 0..1."""
 
     def __init__(self, observation_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -96,12 +111,15 @@ class MLPEncoder(nn.Module):
     def forward(self, obs: Tensor) -> Tensor:
         """Map obs [M, ...] to features [M, FEATURES]."""
         x = obs.flatten(1).to(_compute_dtype(obs, self.hidden.weight))
+        if obs.dtype == torch.uint8:
+            x = x / 255
         return torch.relu(self.features(torch.relu(self.hidden(x))))
 
 
 ENCODERS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "impala": impala,
     "impala_small": impala_small,
+    "impala_tiny": impala_tiny,
     "mlp": MLPEncoder,
 }
 """From a name in the configuration to a function of the observation's shape."""
@@ -110,13 +128,15 @@ ENCODERS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
 def make_encoder(name: str, observation_shape: tuple[int, ...]) -> nn.Module:
     """Build the encoder `name`; `auto` is `impala` for images [H, W, C] and `mlp` otherwise.
 
+    Images of less than 16 x 16 are too small for convolutions with strides: they count as vectors.
+
     Raises:
         ValueError: if the observation is not of the kind or the size that the encoder reads.
     """
-    image = len(observation_shape) == 3
+    image = len(observation_shape) == 3 and min(observation_shape[:2]) >= 16
     if name == "auto":
         name = "impala" if image else "mlp"
-    if name != "mlp" and not (image and min(observation_shape[:2]) >= 16):
+    if name != "mlp" and not image:
         raise ValueError(
             f"agent.encoder: {name!r} reads images [height, width, channels] of at least 16 x 16, "
             f"but observations are {list(observation_shape)}: use 'mlp' or 'auto'"

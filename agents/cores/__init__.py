@@ -17,7 +17,7 @@ from agents.cores.srwm import SRWM
 from agents.cores.stack import Memory, Stack
 
 if TYPE_CHECKING:
-    from agents.config import AgentConfig, StackConfig
+    from agents.config import AgentConfig, SRWMConfig, StackConfig
 
 
 def _stack(input_size: int, config: StackConfig, memory: Callable[[int, int], Memory]) -> Stack:
@@ -31,14 +31,27 @@ def _stack(input_size: int, config: StackConfig, memory: Callable[[int, int], Me
     )
 
 
+def _srwm(input_size: int, config: SRWMConfig, memory: type[SRWM] | type[SRDelta]) -> Stack:
+    def build(hidden_size: int, heads: int) -> Memory:
+        return memory(hidden_size, heads, config.input, config.query_scale, config.key_scale)
+
+    return _stack(input_size, config, build)
+
+
+def _fake_srwm(input_size: int, config: SRWMConfig) -> Stack:
+    return _stack(
+        input_size, config, lambda hidden_size, heads: FakeSRWM(hidden_size, heads, config.input)
+    )
+
+
 CORES: dict[str, Callable[[AgentConfig, int, int], Core]] = {
     "feedforward": lambda _, size, __: FeedForward(size),
     "lstm": lambda config, size, _: LSTM(size, config.lstm.hidden_size),
     "delta": lambda config, size, _: _stack(size, config.delta, DeltaNet),
-    "fake_srwm": lambda config, size, _: _stack(size, config.srwm, FakeSRWM),
-    "srwm": lambda config, size, _: _stack(size, config.srwm, SRWM),
-    "srwm_no_carry": lambda config, size, unroll: NoCarry(_stack(size, config.srwm, SRWM), unroll),
-    "sr_delta": lambda config, size, _: _stack(size, config.srwm, SRDelta),
+    "fake_srwm": lambda config, size, _: _fake_srwm(size, config.srwm),
+    "srwm": lambda config, size, _: _srwm(size, config.srwm, SRWM),
+    "srwm_no_carry": lambda config, size, unroll: NoCarry(_srwm(size, config.srwm, SRWM), unroll),
+    "sr_delta": lambda config, size, _: _srwm(size, config.srwm, SRDelta),
 }
 """From a name in the configuration to a function of (agent section, input size, unroll length)."""
 

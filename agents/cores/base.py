@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import accumulate
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 State = tuple[Tensor, ...]
@@ -29,6 +32,45 @@ class FastWeights(NamedTuple):
     """[T, B, H], in nats, of the key that the update was written to; log D if it is uniform."""
     query_entropy: Tensor
     """[T, B, H], in nats, of the query."""
+    norm: Tensor
+    """[T, B, H], the Frobenius norm of the whole matrix after the step."""
+    size: int
+    """D, the length of a key and of a query."""
+
+    @property
+    def relative_change(self) -> Tensor:
+        """[T, B, H], `change` over `norm`."""
+        return self.change / self.norm
+
+
+class RowBlock(NamedTuple):
+    """Neighbouring rows of a parameter that fast weights start from or are made by."""
+
+    parameter: Tensor
+    dim: int
+    """The dimension of the parameter that counts its rows."""
+    start: int
+    size: int
+
+    def value(self) -> Tensor:
+        """Return the rows, without a gradient and not copied."""
+        return self.parameter.detach().narrow(self.dim, self.start, self.size)
+
+    def gradient(self) -> Tensor:
+        """Return the gradient of the rows; zeros if there is none yet."""
+        gradient = self.parameter.grad
+        if gradient is None:
+            return torch.zeros_like(self.value())
+        return gradient.narrow(self.dim, self.start, self.size)
+
+
+def row_blocks(parameter: Tensor, dim: int, sizes: Mapping[str, int]) -> dict[str, RowBlock]:
+    """Name the blocks of `sizes` rows that `parameter` consists of, in this order, along `dim`."""
+    starts = accumulate(sizes.values(), initial=0)
+    return {
+        name: RowBlock(parameter, dim, start, size)
+        for (name, size), start in zip(sizes.items(), starts, strict=False)
+    }
 
 
 class Core(nn.Module, ABC):
@@ -62,5 +104,12 @@ class Core(nn.Module, ABC):
 
         Computed step by step, so meant for a few environments. A core without fast weights has
         nothing to tell: its list is empty.
+        """
+        return []
+
+    def row_blocks(self) -> list[dict[str, RowBlock]]:
+        """Name the rows that the fast weights of each layer start from or are made by.
+
+        The layers are those of `introspect`; each maps a block's name to its rows.
         """
         return []

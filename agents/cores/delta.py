@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from agents.cores.base import FastWeights, State
+from agents.cores.base import FastWeights, RowBlock, State, row_blocks
 from agents.cores.srwm import entropy
 from agents.cores.stack import Memory
 from agents.ops.delta import delta
@@ -56,16 +56,27 @@ class DeltaNet(Memory):
                 shift=torch.stack(shift),
                 key_entropy=entropy(k),
                 query_entropy=entropy(q),
+                norm=torch.stack(shift),
+                size=self.head_size,
             )
         ]
 
+    def row_blocks(self) -> dict[str, RowBlock]:
+        return row_blocks(self.programme.weight, 0, self._rows())
+
     def _programmes(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return q, k, v [T, B, H, D] and beta [T, B, H] for h [T, B, hidden]."""
-        # All heads' queries, then all keys, values and rates: whole rows are faster to work on.
-        hidden = self.heads * self.head_size
         qkvb = self.programme(self.normalise(h))
-        q, k, v, beta = qkvb.split([hidden, hidden, hidden, self.heads], dim=-1)
+        q, k, v, beta = qkvb.split([*self._rows().values()], dim=-1)
         return self._phi(q), self._phi(k), self.split(v), beta.sigmoid()
+
+    def _rows(self) -> dict[str, int]:
+        """Return how many rows of `programme` make what.
+
+        All heads' queries, then all keys, values and rates: whole rows are faster to work on.
+        """
+        hidden = self.heads * self.head_size
+        return {"q": hidden, "k": hidden, "v": hidden, "beta": self.heads}
 
     def _phi(self, x: Tensor) -> Tensor:
         """Map [..., hidden] to elu(x) + 1, divided by its sum over each head, [..., H, D]."""

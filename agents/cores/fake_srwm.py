@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.cores.base import State
+from agents.cores.head_input import HeadInputName, head_input
 from agents.cores.stack import Memory
 
 
@@ -16,8 +17,9 @@ class FakeSRWM(Memory):
     `phi` as well; here the self-modification is the only difference.
     """
 
-    def __init__(self, hidden_size: int, heads: int) -> None:
+    def __init__(self, hidden_size: int, heads: int, input: HeadInputName) -> None:
         super().__init__(hidden_size, heads)
+        self.inputs = head_input(input, hidden_size, heads)
         size = self.head_size
         self.base = nn.Parameter(torch.randn(heads, size, size) * size**-0.5)
 
@@ -25,5 +27,4 @@ class FakeSRWM(Memory):
         return ()
 
     def remember(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
-        x = self.split(h).softmax(-1)
-        return torch.einsum("hed,tbhd->tbhe", self.base, x), state
+        return torch.einsum("hed,tbhd->tbhe", self.base, self.inputs(h)), state

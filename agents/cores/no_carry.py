@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agents.cores.base import Core, FastWeights, State
+from agents.cores.base import Core, FastWeights, RowBlock, State
 
 
 class NoCarry(Core):
@@ -37,6 +37,9 @@ class NoCarry(Core):
     def introspect(self, x: Tensor, first: Tensor, state: State) -> list[FastWeights]:
         *carried, age = state
         return self.core.introspect(x, first | self._opens(len(x), age), tuple(carried))
+
+    def row_blocks(self) -> list[dict[str, RowBlock]]:
+        return self.core.row_blocks()
 
     def _opens(self, steps: int, age: Tensor) -> Tensor:
         """Return where a window begins, [steps, B]."""

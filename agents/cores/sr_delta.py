@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from agents.cores.base import FastWeights, State
-from agents.cores.srwm import draw_base, tell
+from agents.cores.base import FastWeights, RowBlock, State
+from agents.cores.head_input import HeadInputName, head_input
+from agents.cores.srwm import blocks_of_base, draw_base, tell
 from agents.cores.stack import Memory
 from agents.ops.delta import delta
 from agents.ops.srwm import srwm
@@ -21,9 +22,18 @@ class SRDelta(Memory):
     matrices, which modify themselves, and not of the fast weights that they programme.
     """
 
-    def __init__(self, hidden_size: int, heads: int) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        heads: int,
+        input: HeadInputName,
+        query_scale: float,
+        key_scale: float,
+    ) -> None:
         super().__init__(hidden_size, heads)
-        self.base = draw_base(heads, self.head_size, outputs=3 * self.head_size + 1)
+        self.inputs = head_input(input, hidden_size, heads)
+        outputs = 3 * self.head_size + 1
+        self.base = draw_base(heads, self.head_size, outputs, query_scale, key_scale)
 
     def initial_state(self, batch: int) -> State:
         size = self.head_size
@@ -34,7 +44,7 @@ class SRDelta(Memory):
 
     def remember(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
         shift, weights = state
-        qkvb, shift = srwm(self.base, self.split(h).softmax(-1), first, shift)
+        qkvb, shift = srwm(self.base, self.inputs(h), first, shift)
         size = self.head_size
         q, k, v, beta = qkvb.split([size, size, size, 1], dim=-1)
         beta = beta.squeeze(-1).sigmoid()
@@ -43,4 +53,7 @@ class SRDelta(Memory):
 
     def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
         shift, _ = state
-        return [tell(self.base, self.split(h).softmax(-1), first, shift)]
+        return [tell(self.base, self.inputs(h), first, shift)]
+
+    def row_blocks(self) -> dict[str, RowBlock]:
+        return blocks_of_base(self.base)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from agents.cores.base import FastWeights, State
+from agents.cores.base import FastWeights, RowBlock, State, row_blocks
+from agents.cores.head_input import HeadInputName, head_input
 from agents.cores.stack import Memory
 from agents.ops.srwm import LEARNING_RATES, reference, srwm
 
@@ -16,33 +17,65 @@ BLOCKS = ("y", "q", "k", "beta")
 class SRWM(Memory):
     """Heads that modify themselves (Irie et al. 2022, section 3).
 
-    The input is not normalised but goes through the softmax of its head, as in the paper's RL code.
     The state is the shift of the matrices from their learnt base [B, H, R, D], so that a learner's
     update of the base composes with a state that a worker has carried over.
+
+    Args:
+        hidden_size: of the layer's input and output.
+        heads: H; each has D = hidden_size / heads inputs and as many outputs.
+        input: what a head reads, see `head_input`; the paper's RL code has "softmax".
+        query_scale: initial size of the rows that make queries, see `draw_base`.
+        key_scale: initial size of the rows that make keys.
     """
 
-    def __init__(self, hidden_size: int, heads: int) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        heads: int,
+        input: HeadInputName,
+        query_scale: float,
+        key_scale: float,
+    ) -> None:
         super().__init__(hidden_size, heads)
-        self.base = draw_base(heads, self.head_size, outputs=self.head_size)
+        self.inputs = head_input(input, hidden_size, heads)
+        self.base = draw_base(heads, self.head_size, self.head_size, query_scale, key_scale)
 
     def initial_state(self, batch: int) -> State:
         return (self.base.new_zeros(batch, *self.base.shape),)
 
     def remember(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
-        y, shift = srwm(self.base, self.split(h).softmax(-1), first, *state)
+        y, shift = srwm(self.base, self.inputs(h), first, *state)
         return y, (shift,)
 
     def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
-        return [tell(self.base, self.split(h).softmax(-1), first, *state)]
+        return [tell(self.base, self.inputs(h), first, *state)]
+
+    def row_blocks(self) -> dict[str, RowBlock]:
+        return blocks_of_base(self.base)
 
 
-def draw_base(heads: int, head_size: int, outputs: int) -> nn.Parameter:
-    """Draw the base weights [H, E + 2 D + 4, D] of `heads` matrices as the paper does.
+def draw_base(
+    heads: int, head_size: int, outputs: int, query_scale: float, key_scale: float
+) -> nn.Parameter:
+    """Draw the base weights [H, E + 2 D + 4, D] of `heads` matrices.
 
-    normal(0, 1/sqrt(D)); in RL the learning rates' rows have mean 0 like the others.
+    normal(0, 1/sqrt(D)) as in the paper, where also the learning rates' rows have mean 0 in RL. The
+    rows of queries and of keys are then multiplied by a scale each (1 in the paper). Keys should
+    be sharper than queries: see "Why keys are sharp" in `agents/cores/README.md`.
     """
     rows = outputs + 2 * head_size + LEARNING_RATES
-    return nn.Parameter(torch.randn(heads, rows, head_size) * head_size**-0.5)
+    base = torch.randn(heads, rows, head_size) * head_size**-0.5
+    queries, keys = base[:, outputs:].split([head_size, head_size + LEARNING_RATES], dim=1)
+    queries *= query_scale
+    keys[:, :head_size] *= key_scale
+    return nn.Parameter(base)
+
+
+def blocks_of_base(base: Tensor) -> dict[str, RowBlock]:
+    """Name the row blocks of base weights [H, E + 2 D + 4, D]."""
+    rows, size = base.shape[-2:]
+    sizes = (rows - 2 * size - LEARNING_RATES, size, size, LEARNING_RATES)
+    return row_blocks(base, -2, dict(zip(BLOCKS, sizes, strict=True)))
 
 
 def tell(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> FastWeights:
@@ -57,6 +90,8 @@ def tell(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> FastWeights:
         / base.norm(dim=(-2, -1)),
         key_entropy=entropy(torch.stack([step.key for step in steps])),
         query_entropy=entropy(torch.stack([step.query for step in steps])),
+        norm=torch.stack([(base + step.shift).norm(dim=(-2, -1)) for step in steps]),
+        size=base.shape[-1],
     )
 
 

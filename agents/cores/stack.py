@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from agents.cores.base import Core, FastWeights, State
+from agents.cores.base import Core, FastWeights, RowBlock, State
 
 
 class Memory(nn.Module, ABC):
@@ -37,6 +37,13 @@ class Memory(nn.Module, ABC):
     def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
         """Tell what the fast weights do in `forward`; nothing if there are none."""
         return []
+
+    def row_blocks(self) -> dict[str, RowBlock]:
+        """Name the rows that the fast weights start from or are made by; nothing if there are none.
+
+        The names are those that the paper gives to what the rows compute: `y`, `q`, `k`, ...
+        """
+        return {}
 
     def split(self, h: Tensor) -> Tensor:
         """Deal [..., hidden] out to the heads, [..., H, D]."""
@@ -113,6 +120,10 @@ class Stack(Core):
             h, _ = memory(h, first, carried)
             h = feedforward(h)
         return told
+
+    def row_blocks(self) -> list[dict[str, RowBlock]]:
+        layers = (memory.row_blocks() for memory in cast("list[Memory]", list(self.memories)))
+        return [blocks for blocks in layers if blocks]
 
     def _layers(self, state: State) -> Iterator[tuple[Memory, nn.Module, State]]:
         """Yield each layer's sub-layers with its part of the state."""

@@ -5,22 +5,28 @@ import torch
 
 import agents.agent
 from agents import Agent, AgentConfig, make_agent, sample
-from agents.config import LSTMConfig, StackConfig
+from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES, Core
 
 T, B, A = 6, 3, 5
 UNROLL = 4  # of a learner; a memory that is not carried over begins anew inside T
-SHAPES = {"impala": (36, 36, 3), "impala_small": (36, 36, 3), "mlp": (7,)}
+SHAPES = {
+    "impala": (36, 36, 3),
+    "impala_small": (36, 36, 3),
+    "impala_tiny": (36, 36, 3),
+    "mlp": (7,),
+}
 
 
-def config(encoder="mlp", core="srwm", precision="float32"):
+def config(encoder="mlp", core="srwm", precision="float32", input="layernorm"):
+    stack = {"hidden_size": 16, "heads": 4, "feedforward_factor": 2}
     return AgentConfig(
         encoder=encoder,
         core=core,
         precision=precision,
         lstm=LSTMConfig(hidden_size=16),
-        srwm=StackConfig(hidden_size=16, heads=4, feedforward_factor=2),
-        delta=StackConfig(hidden_size=16, heads=4, feedforward_factor=2),
+        srwm=SRWMConfig.model_validate({**stack, "input": input}),
+        delta=StackConfig(**stack),
     )
 
 
@@ -44,16 +50,23 @@ TOLERANCES = {
     "float32": {"rtol": 1e-5, "atol": 1e-6},
     "bfloat16": {"rtol": 2**-8, "atol": 2**-8},
 }
+# A matrix that rewrites itself with sharp keys hands its own rounding on from step to step.
+SHARP_KEYS = {**TOLERANCES, "float32": {"rtol": 1e-4, "atol": 1e-5}}
+SELF_MODIFYING = ("srwm", "srwm_no_carry", "sr_delta")
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("encoder", SHAPES)
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize(
+    ("core", "input"),
+    [*((core, "softmax") for core in CORES), *((core, "layernorm") for core in SELF_MODIFYING)],
+)
 @torch.no_grad()
-def test_acting_says_what_learning_says(core, encoder, precision):
+def test_acting_says_what_learning_says(core, input, encoder, precision):
     """At equal weights the importance ratio is 1: single steps equal the unroll."""
     torch.manual_seed(0)
-    agent = make_agent(config(encoder, core, precision), SHAPES[encoder], A, UNROLL)
+    agent = make_agent(config(encoder, core, precision, input), SHAPES[encoder], A, UNROLL)
+    tolerances = (TOLERANCES if input == "softmax" else SHARP_KEYS)[precision]
     _, state = agent(*steps(encoder, seed=1), agent.initial_state(B))
     obs, reward, first = steps(encoder)
     unrolled, last = agent(obs, reward, first, state)
@@ -63,9 +76,9 @@ def test_acting_says_what_learning_says(core, encoder, precision):
     for t in range(T):
         now = slice(t, t + 1)
         output, state = agent(obs[now], reward[now], first[now], state)
-        torch.testing.assert_close(output.logits[0], unrolled.logits[t], **TOLERANCES[precision])
-        torch.testing.assert_close(output.value[0], unrolled.value[t], **TOLERANCES[precision])
-    torch.testing.assert_close(state, last, **TOLERANCES[precision])
+        torch.testing.assert_close(output.logits[0], unrolled.logits[t], **tolerances)
+        torch.testing.assert_close(output.value[0], unrolled.value[t], **tolerances)
+    torch.testing.assert_close(state, last, **tolerances)
 
 
 @pytest.mark.parametrize("encoder", SHAPES)
@@ -225,3 +238,17 @@ def test_introspection_forgets_the_reward_of_the_episode_before():
     before = told(reward)
     assert torch.equal(told(torch.where(first, reward + 0.3, reward)), before)
     assert not torch.equal(told(reward + 0.3), before)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_the_policy_head_begins_at_its_scale(scale):
+    """And nothing else does: all other weights are drawn as without it."""
+    agents = []
+    for policy_scale in (1.0, scale):
+        torch.manual_seed(0)
+        section = config().model_copy(update={"policy_scale": policy_scale})
+        agents.append(dict(make_agent(section, SHAPES["mlp"], A, UNROLL).named_parameters()))
+    plain, scaled = agents
+    for name in plain:
+        factor = scale if name.startswith("policy.") else 1
+        assert torch.equal(scaled[name], plain[name] * factor)

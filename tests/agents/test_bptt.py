@@ -4,12 +4,17 @@ import pytest
 import torch
 
 from agents import AgentConfig, make_agent
-from agents.config import LSTMConfig, StackConfig
+from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES, unroll
 
 T, B, F = 7, 3, 5
-STACK = StackConfig(hidden_size=6, layers=2, heads=2, feedforward_factor=2)
-CONFIG = AgentConfig(encoder="mlp", lstm=LSTMConfig(hidden_size=6), srwm=STACK, delta=STACK)
+STACK = {"hidden_size": 6, "layers": 2, "heads": 2, "feedforward_factor": 2}
+CONFIG = AgentConfig(
+    encoder="mlp",
+    lstm=LSTMConfig(hidden_size=6),
+    srwm=SRWMConfig(**STACK),
+    delta=StackConfig(**STACK),
+)
 
 
 def make(name):
@@ -66,7 +71,7 @@ def test_gradients_end_where_the_state_is_detached(name, bptt):
 def test_detached_at_each_step_the_srwm_does_not_learn_to_modify_itself(bptt):
     """The paper's code: `y` is read before the update, so only its own rows get a gradient."""
     torch.manual_seed(0)
-    stack = StackConfig(hidden_size=16, layers=2, heads=2, feedforward_factor=2)
+    stack = SRWMConfig(hidden_size=16, layers=2, heads=2, feedforward_factor=2)
     config = AgentConfig(encoder="mlp", precision="float32", srwm=stack, bptt=bptt)
     agent = make_agent(config, (4,), 3, unroll_length=T)
     obs, reward = torch.randn(T, B, 4), torch.randn(T, B)

@@ -13,8 +13,19 @@ def test_defaults_are_the_papers():
     assert config.core == "srwm"
     assert config.lstm.model_dump() == {"hidden_size": 256}
     stack = {"hidden_size": 128, "layers": 2, "heads": 8, "feedforward_factor": 4}
-    assert config.srwm.model_dump() == config.delta.model_dump() == stack
+    assert config.delta.model_dump() == stack
+    # But for what a head reads and the size of its keys: see agents/cores/README.md.
+    ours = {"input": "layernorm", "query_scale": 1.0, "key_scale": 8.0}
+    assert config.srwm.model_dump() == {**stack, **ours}
     assert config.bptt is None
+    assert config.policy_scale == 1
+
+
+def test_the_papers_form_of_the_heads_is_one_word():
+    config = AgentConfig.model_validate({"srwm": {"input": "softmax"}}).srwm
+    assert (config.query_scale, config.key_scale) == (1, 1)
+    config = AgentConfig.model_validate({"srwm": {"input": "softmax", "key_scale": 3.0}}).srwm
+    assert (config.query_scale, config.key_scale) == (1, 3)
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -34,13 +45,18 @@ def test_known_names_are_accepted(core, encoder):
         (
             {"encoder": "resnet"},
             ("encoder",),
-            "'resnet' is none of auto, impala, impala_small, mlp",
+            "'resnet' is none of auto, impala, impala_small, impala_tiny, mlp",
         ),
         ({"precision": "float16"}, ("precision",), "'bfloat16'"),
         ({"srwm": {"hidden_size": 128, "heads": 7}}, ("srwm",), "128 is not a multiple of heads 7"),
         ({"srwm": {"heads": 0}}, ("srwm", "heads"), "greater than 0"),
         ({"srwm": {"layers": -1}}, ("srwm", "layers"), "greater than 0"),
         ({"srwm": {"head": 8}}, ("srwm", "head"), "not permitted"),
+        ({"srwm": {"input": "relu"}}, ("srwm", "input"), "'layernorm', 'softmax' or 'none'"),
+        ({"srwm": {"key_scale": 0.0}}, ("srwm", "key_scale"), "greater than 0"),
+        ({"srwm": {"query_scale": float("inf")}}, ("srwm", "query_scale"), "finite number"),
+        ({"delta": {"input": "none"}}, ("delta", "input"), "not permitted"),
+        ({"policy_scale": -1.0}, ("policy_scale",), "greater than 0"),
         ({"delta": {"hidden_size": 100}}, ("delta",), "100 is not a multiple of heads 8"),
         ({"bptt": 0}, ("bptt",), "greater than 0"),
         ({"bptt": "whole"}, ("bptt",), "valid integer"),

@@ -1,14 +1,16 @@
 """What holds for every recurrent core, and what each one computes."""
 
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from agents.config import AgentConfig, LSTMConfig, StackConfig
+from agents.config import AgentConfig, LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES
 from agents.cores.fake_srwm import FakeSRWM
+from agents.cores.head_input import HeadInputName
 from agents.cores.lstm import LSTM
 from agents.cores.no_carry import NoCarry
 from agents.cores.srwm import draw_base
@@ -16,18 +18,28 @@ from agents.cores.stack import Stack
 
 T, B, F = 8, 4, 5
 HEADS, SIZE = 2, 3
-STACK = StackConfig(hidden_size=HEADS * SIZE, layers=2, heads=HEADS, feedforward_factor=2)
-CONFIG = AgentConfig(lstm=LSTMConfig(hidden_size=6), srwm=STACK, delta=STACK)
+STACK = {"hidden_size": HEADS * SIZE, "layers": 2, "heads": HEADS, "feedforward_factor": 2}
+
+
+def config(input="layernorm"):
+    return AgentConfig(
+        lstm=LSTMConfig(hidden_size=6),
+        srwm=SRWMConfig.model_validate({**STACK, "input": input}),
+        delta=StackConfig(**STACK),
+    )
+
+
+CONFIG = config()
 EXACT = {"rtol": 1e-9, "atol": 1e-11}  # float64, sums in another order
 
 MEMORYLESS = ("feedforward", "fake_srwm")
 every_core = pytest.mark.parametrize("name", CORES)
 
 
-def make(name, unroll_length=6):
+def make(name, unroll_length=6, input="layernorm"):
     """Return a core; the window of a memory that is not carried over ends inside T."""
     torch.manual_seed(0)
-    return CORES[name](CONFIG, F, unroll_length).double()
+    return CORES[name](config(input), F, unroll_length).double()
 
 
 def inputs(seed=1):
@@ -271,6 +283,7 @@ def self_modify(base, x, shift, outputs):
         "shift": np.linalg.norm(shift + change) / np.linalg.norm(base),
         "key_entropy": entropy(key),
         "query_entropy": entropy(query),
+        "norm": np.linalg.norm(matrix + change),
     }
     return y, shift + change, told
 
@@ -283,16 +296,24 @@ def delta_rule(q, k, v, beta, matrix):
     return after @ q, after
 
 
-def parts(h):
-    return h.reshape(HEADS, SIZE)
+def normalise(h, weight, bias):
+    return (h - h.mean()) / np.sqrt(h.var() + 1e-5) * weight + bias
+
+
+def read(weights, h):
+    """Return what each head reads [H, D] of a layer's input, in the form that `input` names."""
+    if weights["input"] == "layernorm":
+        h = normalise(h, weights["inputs.normalise.weight"], weights["inputs.normalise.bias"])
+    parts = h.reshape(HEADS, SIZE)
+    return [softmax(part) for part in parts] if weights["input"] == "softmax" else parts
 
 
 def srwm_memory(weights, h, fast):
     said, after, told = [], [], []
-    for head, part in enumerate(parts(h)):
+    for head, x in enumerate(read(weights, h)):
         base = weights["base"][head]
         shift = np.zeros_like(base) if fast is None else fast[head]
-        y, shift, tells = self_modify(base, softmax(part), shift, SIZE)
+        y, shift, tells = self_modify(base, x, shift, SIZE)
         said.append(y)
         after.append(shift)
         told.append(tells)
@@ -300,13 +321,12 @@ def srwm_memory(weights, h, fast):
 
 
 def fake_srwm_memory(weights, h, fast):
-    heads = [weights["base"][head] @ softmax(part) for head, part in enumerate(parts(h))]
+    heads = [weights["base"][head] @ x for head, x in enumerate(read(weights, h))]
     return np.concatenate(heads), None, []
 
 
 def delta_memory(weights, h, fast):
-    normal = (h - h.mean()) / np.sqrt(h.var() + 1e-5)
-    normal = normal * weights["normalise.weight"] + weights["normalise.bias"]
+    normal = normalise(h, weights["normalise.weight"], weights["normalise.bias"])
     said, after, told = [], [], []
     blocks = np.split(weights["programme.weight"] @ normal, [n * HEADS * SIZE for n in (1, 2, 3)])
     for head, (q, k, v, b) in enumerate(zip(*(x.reshape(HEADS, -1) for x in blocks), strict=True)):
@@ -320,6 +340,7 @@ def delta_memory(weights, h, fast):
             "shift": np.linalg.norm(matrix),
             "key_entropy": entropy(k),
             "query_entropy": entropy(q),
+            "norm": np.linalg.norm(matrix),
         }
         said.append(y)
         after.append(matrix)
@@ -329,12 +350,12 @@ def delta_memory(weights, h, fast):
 
 def sr_delta_memory(weights, h, fast):
     said, after, told = [], [], []
-    for head, part in enumerate(parts(h)):
+    for head, x in enumerate(read(weights, h)):
         base = weights["base"][head]
         shift, matrix = (
             (np.zeros_like(base), np.zeros((SIZE, SIZE))) if fast is None else fast[head]
         )
-        out, shift, tells = self_modify(base, softmax(part), shift, 3 * SIZE + 1)
+        out, shift, tells = self_modify(base, x, shift, 3 * SIZE + 1)
         q, k, v, b = np.split(out, [SIZE, 2 * SIZE, 3 * SIZE])
         y, matrix = delta_rule(softmax(q), softmax(k), v, sigmoid(b), matrix)
         said.append(y)
@@ -351,8 +372,10 @@ MEMORIES = {
 }
 
 
-def paper(core, memory, x, first):
+def paper(core, memory, x, first, input):
     """Run the paper's RL network over one environment: x [T, F] and first [T], in numpy.
+
+    The heads of its self-referential matrices read their layer's input in the form `input`.
 
     Returns y [T, hidden], and per layer, step and head what the memory tells.
     """
@@ -365,22 +388,21 @@ def paper(core, memory, x, first):
     for x_t, opens in zip(x, first, strict=True):
         h = weights["inputs.weight"] @ x_t + weights["inputs.bias"]
         for layer in range(2):
-            own = of(f"memories.{layer}.")
+            own = {**of(f"memories.{layer}."), "input": input}
             heads, fast[layer], tells = memory(own, h, None if opens else fast[layer])
             told[layer].append(tells)
             h = h + own["project.weight"] @ heads
             block = of(f"feedforwards.{layer}.block.")
-            normal = (h - h.mean()) / np.sqrt(h.var() + 1e-5)
-            normal = normal * block["0.weight"] + block["0.bias"]
+            normal = normalise(h, block["0.weight"], block["0.bias"])
             wide = np.maximum(block["1.weight"] @ normal + block["1.bias"], 0)
             h = h + block["3.weight"] @ wide + block["3.bias"]
         said.append(h)
     return np.array(said), told
 
 
-def scrambled(name):
+def scrambled(name, input):
     """Return a core whose normalisations are no longer the identity that they start as."""
-    core = make(name)
+    core = make(name, input=input)
     assert isinstance(core, Stack)
     with torch.no_grad():
         for parameter in core.parameters():
@@ -388,29 +410,35 @@ def scrambled(name):
     return core
 
 
+every_input = pytest.mark.parametrize("input", get_args(HeadInputName))
+
+
+@every_input
 @pytest.mark.parametrize("name", MEMORIES)
-def test_a_stack_equals_the_papers_network(name):
-    core = scrambled(name)
+def test_a_stack_equals_the_papers_network(name, input):
+    core = scrambled(name, input)
     x, first = inputs()
     first[0] = True
     y, _ = core(x, first, core.initial_state(B))
     for b in range(B):
-        expected, _ = paper(core, MEMORIES[name], x[:, b].numpy(), first[:, b].numpy())
+        expected, _ = paper(core, MEMORIES[name], x[:, b].numpy(), first[:, b].numpy(), input)
         np.testing.assert_allclose(y[:, b].detach().numpy(), expected, **EXACT)
 
 
+@every_input
 @pytest.mark.parametrize("name", ["delta", "srwm", "sr_delta"])
-def test_introspection_tells_what_the_paper_computes(name):
-    core = scrambled(name)
+def test_introspection_tells_what_the_paper_computes(name, input):
+    core = scrambled(name, input)
     x, first = inputs()
     first[0] = True
     layers = core.introspect(x, first, core.initial_state(B))
     assert len(layers) == 2
     for b in range(B):
-        _, told = paper(core, MEMORIES[name], x[:, b].numpy(), first[:, b].numpy())
+        _, told = paper(core, MEMORIES[name], x[:, b].numpy(), first[:, b].numpy(), input)
         for layer, steps in zip(layers, told, strict=True):
             ours = {**layer.rates, **layer._asdict()}
             del ours["rates"]
+            assert ours.pop("size") == SIZE
             assert not any(values.requires_grad for values in ours.values())
             assert ours.keys() == steps[0][0].keys()
             for quantity, values in ours.items():
@@ -422,6 +450,53 @@ def test_introspection_tells_what_the_paper_computes(name):
 def test_a_core_without_fast_weights_has_nothing_to_tell(name):
     core = make(name)
     assert core.introspect(*inputs(), carried(core)) == []
+    assert core.row_blocks() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("delta", {"q": HEADS * SIZE, "k": HEADS * SIZE, "v": HEADS * SIZE, "beta": HEADS}),
+        ("srwm", {"y": SIZE, "q": SIZE, "k": SIZE, "beta": 4}),
+        ("srwm_no_carry", {"y": SIZE, "q": SIZE, "k": SIZE, "beta": 4}),
+        ("sr_delta", {"y": 3 * SIZE + 1, "q": SIZE, "k": SIZE, "beta": 4}),
+    ],
+)
+def test_the_row_blocks_make_what_they_are_named_after(name, sizes):
+    """Without the rows of one block, a first step differs in what that block makes alone."""
+    core = make(name)
+    x, first = inputs()
+    x, first, state = x[:1], torch.ones_like(first[:1]), core.initial_state(B)
+
+    def made():
+        (layer, _) = core.introspect(x, first, state)
+        return {"q": layer.query_entropy, "k": layer.key_entropy, "beta": layer.rates["beta"]}
+
+    before = made()
+    for blocks in core.row_blocks():
+        assert {block: rows.size for block, rows in blocks.items()} == sizes
+        (parameter,) = {rows.parameter for rows in blocks.values()}
+        total = sum(rows.value().numel() for rows in blocks.values())
+        assert total == parameter.numel()
+    for name, rows in core.row_blocks()[0].items():
+        kept = rows.value().clone()
+        rows.value().zero_()
+        different = {other for other, now in made().items() if not torch.equal(now, before[other])}
+        assert different == {name} & before.keys()
+        rows.value().copy_(kept)
+
+
+def test_the_gradient_of_a_row_block_is_that_of_its_rows():
+    core = make("srwm")
+    blocks = core.row_blocks()[1]
+    assert [block.gradient().shape for block in blocks.values()] == [
+        (HEADS, rows, SIZE) for rows in (SIZE, SIZE, SIZE, 4)
+    ]
+    assert not any(block.gradient().any() for block in blocks.values())
+    base = core.memories[1].base
+    base.grad = torch.arange(base.numel(), dtype=base.dtype).reshape(base.shape)
+    assert torch.equal(blocks["y"].gradient(), base.grad[:, :3])
+    assert torch.equal(blocks["beta"].gradient(), base.grad[:, 9:])
 
 
 @every_core
@@ -437,7 +512,7 @@ def test_introspection_of_an_unroll_is_that_of_its_steps(name):
         steps.append(core.introspect(x[now], first[now], state))
         _, state = core(x[now], first[now], state)
     for layer, *pieces in zip(whole, *steps, strict=True):
-        for quantity in ("change", "shift", "key_entropy", "query_entropy"):
+        for quantity in ("change", "shift", "key_entropy", "query_entropy", "norm"):
             joined = torch.cat([getattr(piece, quantity) for piece in pieces])
             torch.testing.assert_close(getattr(layer, quantity), joined, **EXACT)
         for block, rates in layer.rates.items():
@@ -515,12 +590,17 @@ COUNTS = {
     "srwm_no_carry": INPUTS + 2 * (8 * SRWM_ROWS * 16 + PROJECT + FEEDFORWARD),
     "sr_delta": INPUTS + 2 * (8 * ((3 * 16 + 1) + 16 + 16 + 4) * 16 + PROJECT + FEEDFORWARD),
 }
+SELF_REFERENTIAL = ("fake_srwm", "srwm", "srwm_no_carry", "sr_delta")
 
 
+@every_input
 @every_core
-def test_a_core_has_the_papers_size(name):
-    core = CORES[name](AgentConfig(), 256 + 1, 50)
-    assert sum(parameter.numel() for parameter in core.parameters()) == COUNTS[name]
+def test_a_core_has_the_papers_size(name, input):
+    """But for the normalisation of the heads' input, if it has one."""
+    agent = AgentConfig(srwm=SRWMConfig(input=input))
+    core = CORES[name](agent, 256 + 1, 50)
+    own = 2 * NORM if input == "layernorm" and name in SELF_REFERENTIAL else 0
+    assert sum(parameter.numel() for parameter in core.parameters()) == COUNTS[name] + own
 
 
 def test_the_counts_are_those_of_the_table():
@@ -529,18 +609,19 @@ def test_the_counts_are_those_of_the_table():
 
 
 @pytest.mark.parametrize("outputs", [16, 3 * 16 + 1])
-def test_a_base_is_drawn_as_in_the_paper(outputs):
+@pytest.mark.parametrize("scales", [(1, 1), (1, 8), (0.5, 3)], ids=str)
+def test_a_base_is_drawn_as_in_the_paper_but_for_the_scales(outputs, scales):
     """normal(0, 1/sqrt(D)); in RL the learning rates' rows have mean 0 like the others."""
     torch.manual_seed(0)
-    base = draw_base(heads=32, head_size=16, outputs=outputs).detach()
+    base = draw_base(32, 16, outputs, *scales).detach()
     assert base.shape == (32, outputs + 2 * 16 + 4, 16)
-    for rows in (base, base[:, -4:]):
+    for rows, scale in zip(base.split([outputs, 16, 16, 4], 1), (1, *scales, 1), strict=True):
         error = rows.numel() ** -0.5  # of the mean, in units of the deviation
-        assert abs(rows.mean() * 4) < 4 * error
-        assert abs(rows.std() * 4 - 1) < 4 * error
+        assert abs(rows.mean() / scale * 4) < 4 * error
+        assert abs(rows.std() / scale * 4 - 1) < 4 * error
 
 
 def test_the_matrix_that_stays_is_drawn_like_the_one_that_does_not():
     torch.manual_seed(0)
-    base = FakeSRWM(hidden_size=32 * 16, heads=32).base.detach()
+    base = FakeSRWM(hidden_size=32 * 16, heads=32, input="layernorm").base.detach()
     assert abs(base.std() * 4 - 1) < 4 * base.numel() ** -0.5

@@ -60,9 +60,28 @@ def impala_small_in_float64(encoder, obs):
     return torch.relu(x @ features.weight.double().T + features.bias.double())
 
 
-@pytest.mark.parametrize(
-    ("name", "plain"), [("impala", impala_in_float64), ("impala_small", impala_small_in_float64)]
-)
+def impala_tiny_in_float64(encoder, obs):
+    """Every patch of 4 x 4 pixels times one matrix, a pool, one residual block."""
+    patches, inner, last = [(c.weight.double(), c.bias.double()) for c in convolutions(encoder)]
+    x = obs.double() / 255
+    images, height, width, channels = x.shape
+    x = x.view(images, height // 4, 4, width // 4, 4, channels).permute(0, 1, 3, 5, 2, 4)
+    x = x.flatten(3) @ patches[0].flatten(1).T + patches[1]
+    x = functional.max_pool2d(x.permute(0, 3, 1, 2), kernel_size=3, stride=2, padding=1)
+    hidden = functional.conv2d(torch.relu(x), *inner, padding=1)
+    x = torch.relu(x + functional.conv2d(torch.relu(hidden), *last, padding=1)).flatten(1)
+    features = encoder.features
+    return torch.relu(x @ features.weight.double().T + features.bias.double())
+
+
+PLAIN = {
+    "impala": impala_in_float64,
+    "impala_small": impala_small_in_float64,
+    "impala_tiny": impala_tiny_in_float64,
+}
+
+
+@pytest.mark.parametrize(("name", "plain"), PLAIN.items())
 @pytest.mark.parametrize("shape", [IMAGE, (72, 40, 1)])
 def test_channels_last_changes_no_value(name, plain, shape):
     torch.manual_seed(0)
@@ -118,11 +137,28 @@ def test_auto_reads_images_with_impala():
     assert len(convolutions(make_encoder("auto", IMAGE))) == 15
 
 
-def test_an_mlp_may_read_an_image():
-    assert make_encoder("mlp", (8, 8, 3))(images(shape=(8, 8, 3))).shape == (2, FEATURES)
+def test_an_mlp_scales_the_bytes_of_an_image_and_nothing_else():
+    torch.manual_seed(0)
+    encoder = make_encoder("mlp", (8, 8, 3))
+    obs = images(shape=(8, 8, 3))
+    features = encoder(obs)
+    assert features.shape == (2, FEATURES)
+    assert torch.equal(features, encoder(obs.float() / 255))
+    assert not torch.allclose(features, encoder(obs.float()))
 
 
-@pytest.mark.parametrize("name", ["impala", "impala_small"])
+@pytest.mark.parametrize("shape", [(7, 7, 3), (15, 64, 3), (64, 15, 3)])
+def test_auto_reads_small_images_with_the_mlp(shape):
+    encoder = make_encoder("auto", shape)
+    assert isinstance(encoder, MLPEncoder)
+    assert encoder(images(shape=shape)).shape == (2, FEATURES)
+
+
+def test_auto_reads_the_smallest_image_with_impala():
+    assert len(convolutions(make_encoder("auto", (16, 16, 3)))) == 15
+
+
+@pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("shape", [(7,), (4, 5), (15, 64, 3), (64, 15, 3), (4, 64, 64, 3)])
 def test_an_image_encoder_refuses_what_it_cannot_read(name, shape):
     with pytest.raises(ValueError, match=r"^agent\.encoder: ") as caught:
@@ -134,6 +170,6 @@ def test_an_image_encoder_refuses_what_it_cannot_read(name, shape):
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["impala", "impala_small"])
+@pytest.mark.parametrize("name", PLAIN)
 def test_the_smallest_image_works(name):
     assert make_encoder(name, (16, 16, 3))(images(shape=(16, 16, 3))).shape == (2, FEATURES)
