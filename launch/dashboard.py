@@ -14,10 +14,21 @@ from agents import Agent
 from envs import EnvsConfig, env_spec
 from launch.config import RunConfig, dump_config
 from launch.run import RunFolder
-from learners import memory_metrics
+from learners import MemoryReport
 
-# Of the charts of the memory; those not named here are learning rates.
-TITLES = {
+# Charts with a line for each layer.
+LAYER_TITLES = {
+    "key_entropy": "entropy of the keys (1: uniform)",
+    "query_entropy": "entropy of the queries (1: uniform)",
+    "change": "relative change of the weights in a step",
+}
+# Charts of one layer with a line for each row block.
+ROW_TITLES = {
+    "moved": "relative distance of the rows from their initial draw",
+    "grad": "gradient of the rows (root mean square)",
+}
+# Charts of one layer with a line for each head; those not named here are learning rates.
+HEAD_TITLES = {
     "shift": "norm of the carried shift",
     "key_entropy": "entropy of the keys (nats)",
     "query_entropy": "entropy of the queries (nats)",
@@ -70,8 +81,8 @@ def memory_names(agent: Agent, envs: EnvsConfig) -> list[str]:
     spec = env_spec(envs)
     obs = torch.zeros(1, 1, *spec.observation_shape, dtype=getattr(torch, spec.observation_dtype))
     first = torch.ones(1, 1, dtype=torch.bool)
-    layers = agent.introspect(obs, torch.zeros(1, 1), first, agent.initial_state(1))
-    return [*memory_metrics(layers)]
+    report = MemoryReport(agent)
+    return [*report.metrics(obs, torch.zeros(1, 1), first, agent.initial_state(1))]
 
 
 def layout(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, dict[str, list[object]]]:
@@ -79,18 +90,16 @@ def layout(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, dict[str, l
 
     Args:
         tasks: of the run.
-        memory: the learner's names for it, such as `memory/layer1/head3/rate_y`; empty if the core
-            has no fast weights.
+        memory: the learner's names for it, such as `memory/layer1/head3/rate_y`, in the order of
+            the charts; empty if the core has no fast weights.
     """
 
     def lines(*tags: str) -> list[object]:
         return ["Multiline", list(tags)]
 
-    heads = defaultdict(list)
+    memory_charts = defaultdict(list)
     for name in memory:
-        _, layer, _, quantity = name.split("/")
-        title = TITLES.get(quantity, f"learning rate, {quantity.removeprefix('rate_')}")
-        heads[f"{layer}, {title}"].append(name)
+        memory_charts[_memory_title(name)].append(name)
     categories = {
         "Games": {
             "return, all games": lines(*(f"return/{task}" for task in tasks)),
@@ -113,9 +122,20 @@ def layout(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, dict[str, l
             "share of clipped importance ratios": lines("policy/clipped_rhos"),
             "batches waiting": lines("queue/depth"),
         },
-        "Memory": {title: lines(*names) for title, names in heads.items()},
+        "Memory": {title: lines(*names) for title, names in memory_charts.items()},
     }
     return {category: charts for category, charts in categories.items() if charts}
+
+
+def _memory_title(name: str) -> str:
+    """Return the title of the chart that shows a metric of the memory."""
+    _, layer, *head, quantity = name.split("/")
+    if head:
+        title = HEAD_TITLES.get(quantity, f"learning rate, {quantity.removeprefix('rate_')}")
+        return f"{layer}, {title}"
+    if quantity in LAYER_TITLES:
+        return LAYER_TITLES[quantity]
+    return f"{layer}, {ROW_TITLES[quantity.partition('_')[0]]}"
 
 
 def set_aside_after(metrics: Path, frames: int) -> None:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 # A resumed run is the same run: its network, its tasks and the shape of what waits stay. How fast
 # the tasks are stepped is free.
 FREE = ("envs.threads",)
-FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length")
+FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length", "learner.optimiser")
 
 
 class RunFolder:
@@ -60,7 +60,8 @@ class RunFolder:
                 raise UserError(
                     f"{key}: cannot change when a run is resumed; start a new run for that"
                 )
-        config = parse_config(read_yaml(run.config_file), overrides, str(run.config_file))
+        tree = _with_older_defaults(read_yaml(run.config_file))
+        config = parse_config(tree, overrides, str(run.config_file))
         return run, config
 
     def newest_checkpoint(self) -> dict[str, Any]:
@@ -125,3 +126,15 @@ class RunFolder:
                 f"run_dir: {self.path} already holds a run: continue it with --resume {self.path}, "
                 "or name another folder"
             )
+
+
+def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """Add to a run's configuration what was the only choice when it was written.
+
+    A run folder keeps every key. One that it lacks did not exist then, and its default has changed
+    since.
+    """
+    agent = tree.get("agent")
+    if isinstance(agent, dict) and isinstance(agent.get("srwm"), dict):
+        agent["srwm"].setdefault("input", "softmax")
+    return tree

@@ -18,6 +18,7 @@ from launch.config import RunConfig
 from launch.dashboard import Dashboard
 from launch.errors import RunError, UserError
 from launch.flow import Flow
+from launch.memory_watch import MemoryWatch
 from launch.metrics import Metrics
 from launch.placement import make_flow
 from launch.progress import make_display
@@ -66,6 +67,7 @@ def train(
         RunError: if the learner gave up or died; the last checkpoint stays the newest.
     """
     metrics = Metrics(config.envs, config.launch.workers, config.learner.unroll_length)
+    watch = MemoryWatch(config.agent)
     resumed_at = None
     if saved:
         resumed_at = saved["learner"]["frames"]
@@ -81,9 +83,11 @@ def train(
         done = False
         while not done:
             try:
-                metrics.add(flow.update())
+                report = flow.update()
             except TrainingDivergedError as error:
                 raise RunError(f"{error}; the checkpoints of {run.path} stay as they are") from None
+            metrics.add(report)
+            watch.add(report.metrics)
             # Asked once: a signal during what follows must not end the loop before it has saved.
             done = metrics.frames >= config.total_frames or bool(stopped)
             save = done or metrics.frames - saved_at >= config.checkpoint.every_frames

@@ -4,20 +4,20 @@ from learners.batch import Batch, Stage, pinned
 from learners.config import LearnerConfig
 from learners.group import join_group, open_store
 from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
-from learners.memory import memory_metrics
+from learners.memory import MemoryReport
 from learners.rollout import Rollout
 
 __all__ = [
     "Batch",
     "Learner",
     "LearnerConfig",
+    "MemoryReport",
     "Rollout",
     "Stage",
     "TrainingDivergedError",
     "Weights",
     "join_group",
     "load_agent",
-    "memory_metrics",
     "open_store",
     "pinned",
 ]

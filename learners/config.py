@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from learners.schedule import ScheduleName
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class LearnerConfig(BaseModel):
@@ -26,18 +29,32 @@ class LearnerConfig(BaseModel):
     (mode `ray`)."""
 
     discount: Fraction = 0.99
+    reward_scale: Positive = 1.0
+    """Rewards are multiplied by this in the loss, before they are clipped."""
     reward_clip: Positive = 1.0
     """Rewards are clipped to [-reward_clip, reward_clip] in the loss."""
     clip_rho: Positive = 1.0
     clip_c: Positive = 1.0
+    vtrace_lambda: Fraction = 1.0
+    """Below 1, V-trace trusts later rewards less and the value function more, as GAE's lambda."""
+    normalise_advantages: bool = False
+    """Give the advantages of each batch mean 0 and standard deviation 1."""
+    reduction: Literal["sum", "mean"] = "sum"
+    """The loss of a batch is the sum of its steps' losses (as in the paper) or their mean."""
     entropy_cost: NonNegative = 0.01
     value_cost: NonNegative = 0.5
 
+    optimiser: Literal["rmsprop", "adam"] = "rmsprop"
     learning_rate: Positive = 6e-4
-    """Decays linearly to 0 over `total_frames`."""
+    """At the start of the run."""
+    schedule: ScheduleName = "linear"
+    """How the learning rate falls to 0 over `total_frames`: `linear`, `cosine`, or `constant`."""
     rmsprop_alpha: Fraction = 0.99
     rmsprop_eps: Positive = 0.01
     rmsprop_momentum: Fraction = 0.0
+    adam_beta1: Decay = 0.9
+    adam_beta2: Decay = 0.999
+    adam_eps: Positive = 1e-5
     max_grad_norm: Positive = 40.0
     max_skipped: Count = 10
     """Stop after this many batches in a row with a non-finite loss or gradient."""

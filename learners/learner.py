@@ -17,14 +17,19 @@ from torch.nn.parallel import DistributedDataParallel
 from agents import Agent
 from learners.batch import Batch, Stage
 from learners.config import LearnerConfig
-from learners.losses import entropy, policy_gradient_loss, value_loss
-from learners.memory import memory_metrics
+from learners.losses import entropy, policy_gradient_loss, standardise, value_loss
+from learners.memory import MemoryReport
+from learners.optimiser import make_optimiser
 from learners.rollout import Rollout
+from learners.schedule import Schedule
 from learners.vtrace import vtrace
 
 # A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
 INTROSPECT_EVERY = 50
 INTROSPECT_ENVS = 4
+
+# Acting and learning compute the same policy, but with other roundings: a ratio of 1 + 1e-7 is 1.
+ROUNDING = 1e-4
 
 
 class Weights(NamedTuple):
@@ -62,14 +67,9 @@ class Learner:
         self.device = torch.device(device)
         self.stage = Stage(self.device)
         self.config = config
-        self.total_frames = total_frames
-        self.optimiser = torch.optim.RMSprop(
-            agent.parameters(),
-            lr=config.learning_rate,
-            alpha=config.rmsprop_alpha,
-            eps=config.rmsprop_eps,
-            momentum=config.rmsprop_momentum,
-        )
+        self.optimiser = make_optimiser(agent.parameters(), config)
+        self.schedule = Schedule(config.schedule, config.learning_rate, total_frames)
+        self.memory = MemoryReport(self.agent)  # before a state is loaded
         self.frames = 0  # environment steps learnt from
         self.version = 0  # optimiser steps taken
         self.skipped = 0  # batches that were not finite
@@ -90,13 +90,14 @@ class Learner:
         started = time.perf_counter()
         batch.wait()
         steps, envs = batch.action.shape
-        learning_rate = self._learning_rate()
+        learning_rate = self.schedule.rate(self.frames)
         # By the count of updates, so that a resumed run looks when an uninterrupted one does.
         looks = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
-        memory = self._memory(batch) if looks else {}
         loss, parts = self._loss(batch)
         self.optimiser.zero_grad()
-        (loss * self.size).backward()  # a group averages gradients, and losses are sums
+        # A group averages gradients: right for means, and for sums so many times too small.
+        (loss * self.size if self.config.reduction == "sum" else loss).backward()
+        memory = self._memory(batch) if looks else {}  # its gradients are not clipped yet
         grad_norm = torch.nn.utils.clip_grad_norm_(
             self.agent.parameters(), self.config.max_grad_norm
         )
@@ -142,6 +143,7 @@ class Learner:
             "frames": self.frames,
             "version": self.version,
             "skipped": self.skipped,
+            "schedule": self.schedule.state(),
             "torch_rng": torch.get_rng_state().numpy(),
         }
 
@@ -160,6 +162,8 @@ class Learner:
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]
+        if "schedule" in state:  # not in a checkpoint from before there was a choice
+            self.schedule.load(state["schedule"], self.frames)
         torch.set_rng_state(_tensor(state["torch_rng"]))
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -171,7 +175,8 @@ class Learner:
         behaviour = behaviour_logits.log_softmax(-1)
         values, bootstrap_value = output.value[:-1], output.value[-1]
         # What answers action t came with observation t + 1.
-        rewards = reward[1:].clamp(-config.reward_clip, config.reward_clip)
+        rewards = reward[1:] * config.reward_scale
+        rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
         discounts = config.discount * (~first[1:]).float()
         chosen = action.unsqueeze(-1)
         log_rhos = (log_probs.detach() - behaviour).gather(-1, chosen).squeeze(-1)
@@ -183,30 +188,37 @@ class Learner:
             bootstrap_value.detach(),
             config.clip_rho,
             config.clip_c,
+            config.vtrace_lambda,
         )
+        advantages = targets.advantages
+        if config.normalise_advantages:
+            advantages = standardise(advantages, self.group)
 
-        policy = policy_gradient_loss(log_probs, action, targets.advantages)
-        value = value_loss(values, targets.vs)
-        bonus = entropy(log_probs)
-        total = policy + config.value_cost * value - config.entropy_cost * bonus
         steps = action.numel()
+        unit = 1 if config.reduction == "sum" else 1 / steps
+        policy = unit * policy_gradient_loss(log_probs, action, advantages)
+        value = unit * value_loss(values, targets.vs)
+        bonus = unit * entropy(log_probs)
+        total = policy + config.value_cost * value - config.entropy_cost * bonus
+        above = config.clip_rho * (1 + ROUNDING)
         return total, {
             "loss/total": total.detach(),
             "loss/policy": policy.detach(),
             "loss/value": value.detach(),
             "loss/entropy": -config.entropy_cost * bonus.detach(),
-            "policy/entropy": bonus.detach() / steps,
-            "policy/clipped_rhos": (log_rhos.exp() > config.clip_rho).float().mean(),
+            "policy/entropy": bonus.detach() / (unit * steps),
+            "policy/clipped_rhos": (log_rhos.exp() > above).float().mean(),
             "policy/value": values.detach().mean(),
         }
 
     def _of_group(self, metrics: dict[str, Tensor]) -> dict[str, float]:
-        """Return sums (`loss/*`) over the whole batch, and means of all else."""
+        """Return the losses (`loss/*`) of the whole batch, and means of all else."""
         values = torch.stack([value.double() for value in metrics.values()])
         if self.group:
             dist.all_reduce(values, group=self.group)
+        sums = self.config.reduction == "sum"
         return {
-            name: value if name.startswith("loss/") else value / self.size
+            name: value if sums and name.startswith("loss/") else value / self.size
             for name, value in zip(metrics, values.tolist(), strict=True)
         }
 
@@ -214,10 +226,7 @@ class Learner:
         few = slice(INTROSPECT_ENVS)
         obs, reward, first = (field[:, few] for field in batch[:3])
         state = tuple(part[few] for part in batch.state)
-        return memory_metrics(self.agent.introspect(obs, reward, first, state))
-
-    def _learning_rate(self) -> float:
-        return self.config.learning_rate * max(0.0, 1 - self.frames / self.total_frames)
+        return self.memory.metrics(obs, reward, first, state)
 
     def _skip(self) -> None:
         self.skipped += 1

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
+
+# The smallest standard deviation that advantages are divided by.
+SMALLEST_DEVIATION = 1e-5
 
 
 def policy_gradient_loss(log_probs: Tensor, actions: Tensor, advantages: Tensor) -> Tensor:
@@ -25,3 +30,20 @@ def value_loss(values: Tensor, targets: Tensor) -> Tensor:
 def entropy(log_probs: Tensor) -> Tensor:
     """Return the policy's entropy in nats, summed over the steps of log_probs [T, B, A]."""
     return -(log_probs.exp() * log_probs).sum()
+
+
+@torch.no_grad()
+def standardise(x: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
+    """Return x less its mean, divided by its standard deviation, both over the whole batch.
+
+    Args:
+        x: this learner's share of the batch, any shape.
+        group: the learners that share it equally; None if there is one.
+    """
+    moments = torch.stack([x.double().mean(), x.double().square().mean()])
+    if group:
+        dist.all_reduce(moments, group=group)
+        moments /= group.size()
+    mean, square = moments
+    deviation = (square - mean.square()).clamp(min=0).sqrt()
+    return ((x - mean) / (deviation + SMALLEST_DEVIATION)).to(x.dtype)

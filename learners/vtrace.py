@@ -24,8 +24,9 @@ def vtrace(
     bootstrap_value: Tensor,
     clip_rho: float = 1.0,
     clip_c: float = 1.0,
+    trace_lambda: float = 1.0,
 ) -> VTrace:
-    """Compute V-trace targets by the recursion of remark 1.
+    """Compute V-trace targets by the recursion of remark 1, with the lambda of remark 2.
 
     Args:
         log_rhos: [T, B], log pi(a_t) - log mu(a_t), target over behaviour policy.
@@ -35,6 +36,7 @@ def vtrace(
         bootstrap_value: [B], V(x_T).
         clip_rho: the paper's rho-bar, of the importance ratio at a step.
         clip_c: the paper's c-bar, of the ratios that carry a correction back in time.
+        trace_lambda: 0..1, multiplies those ratios.
     """
     if not (log_rhos.shape == discounts.shape == rewards.shape == values.shape):
         raise ValueError(
@@ -43,7 +45,7 @@ def vtrace(
         )
     rhos = log_rhos.exp()
     clipped = rhos.clamp(max=clip_rho)
-    cs = rhos.clamp(max=clip_c)
+    cs = trace_lambda * rhos.clamp(max=clip_c)
     next_values = torch.cat([values[1:], bootstrap_value.unsqueeze(0)])
     deltas = clipped * (rewards + discounts * next_values - values)
 

@@ -20,6 +20,7 @@ from tests.launch.runs import (
     damage,
     main,
     rows,
+    train,
     without_clock,
     write_config,
 )
@@ -78,6 +79,38 @@ def test_a_finished_run_has_nothing_left_to_do(run, caplog):
     assert main("train", "--resume", str(run), "launch.envs_per_worker=auto") == 0
     assert "nothing to do: the run has its 400 frames" in caplog.text
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_from_before_there_was_a_choice_keeps_the_papers_form(tmp_path, trained_tmaze):
+    """Its configuration has none of the keys that came later, nor its checkpoint a schedule."""
+    old = train(tmp_path, changed(TMAZE, agent__srwm__input="softmax"), "old")
+    tree = read_yaml(old / "config.yaml")
+    for key in ("input", "query_scale", "key_scale"):
+        del tree["agent"]["srwm"][key]
+    for key in ("optimiser", "schedule", "reduction", "normalise_advantages", "reward_scale"):
+        del tree["learner"][key]
+    write_config(old / "config.yaml", tree)
+    assert main("train", "--resume", str(old), "total_frames=500") == 0
+    agent = read_yaml(old / "config.yaml")["agent"]
+    assert agent["srwm"]["input"] == "softmax"
+    assert agent["srwm"]["key_scale"] == 1
+
+
+@pytest.mark.parametrize("key", ["learner.optimiser=adam", "agent.srwm.input=none"])
+def test_what_would_make_it_another_run_is_refused(key, run, capsys):
+    assert main("train", "--resume", str(run), key, "total_frames=500") == 2
+    assert capsys.readouterr().err.startswith(f"srwm: {key.split('=')[0]}: cannot change")
+
+
+def test_an_interrupted_run_with_more_frames_does_not_jump(run):
+    """It goes on from 200 of 400 frames, at half the rate, which now falls until 800."""
+    for frames in (300, 400):
+        damage(checkpoint(run, frames))
+    assert main("train", "--resume", str(run), "total_frames=800") == 0
+    rates = {row["frames"]: row["learner/learning_rate"] for row in rows(run)}
+    # A row is the mean over its two updates, which began 20 and 40 frames before its end.
+    assert rates[240] == pytest.approx(3e-4 * (1 - 10 / 600))
+    assert rates[600] == pytest.approx(3e-4 * (1 - 390 / 600), rel=0.06)
 
 
 def test_a_finished_run_goes_on_to_more_frames(run):

@@ -11,7 +11,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from envs import EnvsConfig, Episode
 from launch.build import build_agent
 from launch.config import parse_config
-from launch.dashboard import TITLES, Dashboard, layout, memory_names, set_aside_after
+from launch.dashboard import Dashboard, layout, memory_names, set_aside_after
 from launch.flow import RolloutInfo, UpdateReport
 from launch.metrics import WINDOW, Metrics
 from launch.run import RunFolder
@@ -80,7 +80,7 @@ def test_a_game_without_an_episode_has_no_return_and_the_mean_waits_for_it():
 
 
 def test_a_task_without_a_published_range_has_no_normalised_return():
-    envs = EnvsConfig(tasks=("tests.worlds:TMaze-v0",))
+    envs = EnvsConfig(tasks=("memory/TMaze-8",))
     collected = metrics(envs)
     collected.add(report(1, [(envs.tasks[0], 1.0, 9)]))
     assert not [name for name in collected.row() if name.startswith("return_normalised")]
@@ -115,7 +115,7 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved():
 # ------------------------------------------------------------------------------------- files
 
 
-@pytest.fixture(params=[["bigfish", "maze"], ["tests.worlds:TMaze-v0"]], ids=["games", "id"])
+@pytest.fixture(params=[["bigfish", "maze"], ["memory/TMaze-8"]], ids=["games", "id"])
 def written(request, tmp_path):
     """A run folder with two rows, and those rows."""
     tree = {"total_frames": 100, "envs": {"tasks": request.param}}
@@ -190,8 +190,20 @@ def test_a_chart_of_the_memory_has_all_heads_of_a_layer(trained_tmaze):
     categories = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0]).category
     (memory,) = [category for category in categories if category.title == "Memory"]
     charts = {chart.title: list(chart.multiline.tag) for chart in memory.chart}
-    titles = [*(f"learning rate, {block}" for block in ("y", "q", "k", "beta")), *TITLES.values()]
-    assert [*charts] == [f"layer1, {title}" for title in titles]
+    assert [*charts] == [
+        "entropy of the keys (1: uniform)",
+        "entropy of the queries (1: uniform)",
+        "relative change of the weights in a step",
+        "layer1, relative distance of the rows from their initial draw",
+        "layer1, gradient of the rows (root mean square)",
+        "layer1, learning rate, y",
+        "layer1, learning rate, q",
+        "layer1, learning rate, k",
+        "layer1, learning rate, beta",
+        "layer1, norm of the carried shift",
+        "layer1, entropy of the keys (nats)",
+        "layer1, entropy of the queries (nats)",
+    ]
     assert charts["layer1, learning rate, q"] == [
         "memory/layer1/head1/rate_q",
         "memory/layer1/head2/rate_q",
@@ -201,6 +213,31 @@ def test_a_chart_of_the_memory_has_all_heads_of_a_layer(trained_tmaze):
         name for name in row if name.startswith("memory/")
     }
     assert all(0 < row[tag] < 1 for tag in charts["layer1, learning rate, q"])
+
+
+def test_the_summary_of_all_layers_comes_before_the_heads():
+    config = parse_config(changed(TMAZE, agent__srwm__layers=2), [], "test")
+    names = memory_names(build_agent(config), config.envs)
+    charts = layout(["maze"], names)["Memory"]
+    assert sorted(tag for _, tags in charts.values() for tag in tags) == sorted(names)
+    assert [*charts][:7] == [
+        "entropy of the keys (1: uniform)",
+        "entropy of the queries (1: uniform)",
+        "relative change of the weights in a step",
+        "layer1, relative distance of the rows from their initial draw",
+        "layer1, gradient of the rows (root mean square)",
+        "layer2, relative distance of the rows from their initial draw",
+        "layer2, gradient of the rows (root mean square)",
+    ]
+    assert charts["relative change of the weights in a step"] == [
+        "Multiline",
+        ["memory/layer1/change", "memory/layer2/change"],
+    ]
+    assert charts["layer2, relative distance of the rows from their initial draw"] == [
+        "Multiline",
+        [f"memory/layer2/moved_{block}" for block in ("y", "q", "k", "beta")],
+    ]
+    assert all("/head" in tag for _, tags in [*charts.values()][7:] for tag in tags)
 
 
 def test_there_are_no_charts_of_a_memory_that_does_not_rewrite_itself():

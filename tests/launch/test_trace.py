@@ -28,7 +28,7 @@ from tests.launch.runs import TMAZE, changed, copy_run, main, train
 from tests.worlds import Count, counting_length, counting_reward
 
 COUNTING = EnvsConfig(tasks=("tests.worlds:Counting-v0",))
-MAZE = EnvsConfig(tasks=("tests.worlds:TMaze-v0",))
+MAZE = EnvsConfig(tasks=("memory/TMaze-8",))
 
 
 class Clock(Core):
@@ -53,7 +53,7 @@ class Clock(Core):
 
     def introspect(self, x, first, state):
         change = torch.stack([self.count(first, state), 10 * x[..., -1]], dim=-1)
-        return [FastWeights({"y": change}, change, change, change, change)]
+        return [FastWeights({"y": change}, *5 * [change], size=2)]
 
 
 def clock_agent():

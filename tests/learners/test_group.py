@@ -34,12 +34,17 @@ def whole(core, seed):
     )
 
 
-def learn(core, group=None, rank=0):
+OPTIONS = {"reduction": "mean", "normalise_advantages": True, "optimiser": "adam"}
+CASES = {"srwm": ("srwm", False), "lstm": ("lstm", False), "lstm, with options": ("lstm", True)}
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def learn(case, group=None, rank=0):
     """Return gradients, metrics and parameters after each of the updates."""
     torch.set_num_threads(1)
-    learner = Learner(
-        network(core), LearnerConfig(learning_rate=0.01, devices=SIZE), 10**6, group=group
-    )
+    core, with_options = CASES[case]
+    section = LearnerConfig(learning_rate=0.01, devices=SIZE, **OPTIONS if with_options else {})
+    learner = Learner(network(core), section, 10**6, group=group)
     envs = 6 // SIZE if group else 6
     after = []
     for seed in range(BATCHES):
@@ -56,22 +61,22 @@ def learn(core, group=None, rank=0):
     return after
 
 
-def one_of_two(core, rank, place, results):
+def one_of_two(case, rank, place, results):
     store = None
     if rank == 0:
         store = open_store("127.0.0.1")
         for _ in range(SIZE - 1):
             place.put(store.port)
     group = join_group("cpu", rank, SIZE, "127.0.0.1", store.port if store else place.get(), store)
-    results.put((rank, learn(core, group, rank)))
+    results.put((rank, learn(case, group, rank)))
 
 
 @functools.cache
-def both(core):
+def both(case):
     context = multiprocessing.get_context("spawn")
     place, results = context.Queue(), context.Queue()
     processes = [
-        context.Process(target=one_of_two, args=(core, rank, place, results), daemon=True)
+        context.Process(target=one_of_two, args=(case, rank, place, results), daemon=True)
         for rank in range(SIZE)
     ]
     for process in processes:
@@ -79,16 +84,16 @@ def both(core):
     found = dict(results.get(timeout=100) for _ in processes)
     for process in processes:
         process.join(timeout=20)
-    return found[0], found[1], learn(core)
+    return found[0], found[1], learn(case)
 
 
 def relative(ours, truth):
     return np.sqrt(((ours - truth) ** 2).sum() / (truth**2).sum())
 
 
-@pytest.mark.parametrize("core", ["srwm", "lstm"])
-def test_two_learners_learn_what_one_does_from_the_whole_batch(core):
-    first, second, alone = both(core)
+@every_case
+def test_two_learners_learn_what_one_does_from_the_whole_batch(case):
+    first, second, alone = both(case)
     for update, (ours, theirs, truth) in enumerate(zip(first, second, alone, strict=True)):
         assert ours[3] == theirs[3] == truth[3]
         for name in truth[1]:
@@ -98,9 +103,9 @@ def test_two_learners_learn_what_one_does_from_the_whole_batch(core):
                 assert relative(ours[0][name], truth[0][name]) < 1e-5, name
 
 
-@pytest.mark.parametrize("core", ["srwm", "lstm"])
-def test_each_reports_the_whole_batch(core):
-    for ours, theirs, truth in zip(*both(core), strict=True):
+@every_case
+def test_each_reports_the_whole_batch(case):
+    for ours, theirs, truth in zip(*both(case), strict=True):
         assert ours[2].keys() == truth[2].keys()
         for name, value in truth[2].items():
             assert ours[2][name] == pytest.approx(value, rel=1e-5, nan_ok=True), name

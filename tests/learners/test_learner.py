@@ -11,7 +11,7 @@ from torch import nn
 
 from agents import AgentConfig, make_agent
 from agents.agent import AgentOutput
-from agents.config import LSTMConfig, StackConfig
+from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES
 from learners import Learner, LearnerConfig, Rollout, TrainingDivergedError, checkpoint, load_agent
 from tests.learners.truth import impala_loss
@@ -35,6 +35,9 @@ class Table(nn.Module):
         return AgentOutput(self.logits, self.values), state
 
     def introspect(self, obs, reward, first, state):
+        return []
+
+    def row_blocks(self):
         return []
 
 
@@ -78,7 +81,7 @@ def network(core="lstm", encoder="mlp", seed=0):
         core=core,
         precision="float32",
         lstm=LSTMConfig(hidden_size=8),
-        srwm=StackConfig(hidden_size=8, heads=2, feedforward_factor=2),
+        srwm=SRWMConfig(hidden_size=8, heads=2, feedforward_factor=2),
         delta=StackConfig(hidden_size=8, heads=2, feedforward_factor=2),
     )
     return make_agent(config, (36, 36, 3) if encoder != "mlp" else (7,), A, T)
@@ -91,6 +94,14 @@ def batch_for(agent, seed=0):
 
 
 def assert_same(tree, other):
+    if isinstance(tree, dict):
+        assert tree.keys() == other.keys()
+        for key in tree:
+            assert_same(tree[key], other[key])
+        return
+    if isinstance(tree, str):
+        assert tree == other
+        return
     torch.testing.assert_close(tree, other, rtol=0, atol=0, equal_nan=True)
 
 
@@ -98,6 +109,17 @@ SECTIONS = {
     "the paper's": {},
     "clips inside the data": {"clip_rho": 1.3, "clip_c": 0.7, "reward_clip": 0.55},
     "other weights": {"discount": 0.8, "entropy_cost": 0.3, "value_cost": 2.0, "reward_clip": 9.0},
+    "means": {"reduction": "mean", "entropy_cost": 0.2},
+    "advantages of one size": {"normalise_advantages": True, "clip_rho": 1.3},
+    "scaled rewards, some of them clipped": {"reward_scale": 0.8, "reward_clip": 0.9},
+    "a lambda": {"vtrace_lambda": 0.6, "clip_c": 1.4},
+    "all of it": {
+        "reduction": "mean",
+        "normalise_advantages": True,
+        "reward_scale": 3.0,
+        "reward_clip": 2.5,
+        "vtrace_lambda": 0.9,
+    },
 }
 
 
@@ -114,7 +136,8 @@ def test_the_loss_pairs_each_action_with_the_reward_that_came_after_it(section):
         -learner.config.entropy_cost * truth.entropy, rel=1e-5
     )
     assert metrics["loss/total"] == pytest.approx(truth.total(learner.config), rel=1e-5)
-    assert metrics["policy/entropy"] == pytest.approx(truth.entropy / FRAMES, rel=1e-5)
+    steps = FRAMES if learner.config.reduction == "sum" else 1
+    assert metrics["policy/entropy"] == pytest.approx(truth.entropy / steps, rel=1e-5)
     assert metrics["policy/value"] == pytest.approx(values[:-1].mean(), rel=1e-5)
 
 
@@ -160,6 +183,38 @@ def test_two_steps_of_rmsprop_by_hand(max_grad_norm):
         for weight, square, gradient in zip(weights, squares, gradients, strict=True):
             square[:] = alpha * square + (1 - alpha) * (scale * gradient) ** 2
             weight -= now * scale * gradient / (np.sqrt(square) + eps)
+        for parameter, weight in zip(learner.agent.parameters(), weights, strict=True):
+            np.testing.assert_allclose(parameter.detach().numpy(), weight, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("max_grad_norm", [1e9, 0.05], ids=["free", "clipped"])
+def test_three_steps_of_adam_by_hand(max_grad_norm):
+    """Kingma and Ba 2015, algorithm 1, on clipped gradients and with a rate that falls."""
+    beta1, beta2, eps, lr = 0.8, 0.95, 0.02, 0.05
+    learner, *weights = table_learner(
+        optimiser="adam",
+        learning_rate=lr,
+        adam_beta1=beta1,
+        adam_beta2=beta2,
+        adam_eps=eps,
+        max_grad_norm=max_grad_norm,
+    )
+    means = [np.zeros_like(weight) for weight in weights]
+    squares = [np.zeros_like(weight) for weight in weights]
+    for step in range(3):
+        batch = rollout(seed=step)
+        truth = impala_loss(batch, *weights, learner.config)
+        gradients = [truth.logits_gradient, truth.values_gradient]
+        norm = math.sqrt(sum((gradient**2).sum() for gradient in gradients))
+        assert learner.update(batch)["learner/grad_norm"] == pytest.approx(norm, rel=1e-4)
+        scale = min(1.0, max_grad_norm / norm)
+        now = lr * (1 - step * FRAMES / TOTAL)
+        for weight, mean, square, gradient in zip(weights, means, squares, gradients, strict=True):
+            mean[:] = beta1 * mean + (1 - beta1) * scale * gradient
+            square[:] = beta2 * square + (1 - beta2) * (scale * gradient) ** 2
+            corrected = mean / (1 - beta1 ** (step + 1))
+            deviation = np.sqrt(square / (1 - beta2 ** (step + 1)))
+            weight -= now * corrected / (deviation + eps)
         for parameter, weight in zip(learner.agent.parameters(), weights, strict=True):
             np.testing.assert_allclose(parameter.detach().numpy(), weight, rtol=1e-4, atol=1e-5)
 
@@ -272,9 +327,9 @@ def test_on_policy_no_ratio_is_off(core):
             step = (torch.from_numpy(field[t : t + 1]) for field in batch[:3])
             output, state = agent(*step, state)
             batch.logits[t] = output.logits[0].numpy()
-    learner = Learner(agent, LearnerConfig(clip_rho=1.0001, clip_c=1.0001), TOTAL)
-    assert learner.update(batch)["policy/clipped_rhos"] == 0
-    lower = Learner(agent, LearnerConfig(clip_rho=0.9999, clip_c=1.0), TOTAL)
+    learner = Learner(agent, LearnerConfig(), TOTAL)
+    assert learner.update(batch)["policy/clipped_rhos"] == 0  # nor is one by its rounding
+    lower = Learner(agent, LearnerConfig(clip_rho=0.999, clip_c=1.0), TOTAL)
     agent.load_state_dict(network(core).state_dict())
     assert lower.update(batch)["policy/clipped_rhos"] == 1
 
@@ -314,13 +369,19 @@ def test_a_batch_may_be_read_only_and_is_not_changed():
 
 
 @pytest.mark.parametrize(
-    ("core", "encoder"), [*((core, "mlp") for core in CORES), ("srwm", "impala")]
+    ("core", "encoder", "options"),
+    [
+        *((core, "mlp", {"rmsprop_momentum": 0.5}) for core in CORES),
+        ("srwm", "impala", {}),
+        ("srwm", "mlp", {"optimiser": "adam", "schedule": "cosine", **SECTIONS["all of it"]}),
+        ("lstm", "mlp", {"optimiser": "adam", "schedule": "constant"}),
+    ],
 )
-def test_a_resumed_learner_equals_an_uninterrupted_one(core, encoder, tmp_path):
+def test_a_resumed_learner_equals_an_uninterrupted_one(core, encoder, options, tmp_path):
     """To the bit, through a checkpoint on the disk, into a learner of other weights."""
     agent = network(core, encoder)
     batches = [batch_for(agent, seed) for seed in range(4)]
-    section = LearnerConfig(rmsprop_momentum=0.5, learning_rate=0.01)
+    section = LearnerConfig(learning_rate=0.01, **options)
     learner = Learner(agent, section, TOTAL)
     for batch in (*batches[:2], poison(batches[0], "reward")):
         learner.update(batch)

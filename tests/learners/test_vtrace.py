@@ -40,6 +40,15 @@ def test_equals_the_papers_sum(clip_rho, clip_c):
     np.testing.assert_allclose(result.advantages.numpy(), advantages, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("trace_lambda", [0.0, 0.3, 0.95])
+def test_equals_the_papers_sum_with_a_lambda(trace_lambda):
+    rhos, *rest = inputs()
+    result = vtrace(*tensors(np.log(rhos), *rest), 1.2, 0.8, trace_lambda)
+    vs, advantages = paper_vtrace(rhos, *rest, 1.2, 0.8, trace_lambda)
+    np.testing.assert_allclose(result.vs.numpy(), vs, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(result.advantages.numpy(), advantages, rtol=1e-12, atol=1e-12)
+
+
 def test_both_clips_are_one_unless_told():
     rhos, *rest = inputs()
     result = vtrace(*tensors(np.log(rhos), *rest))

@@ -8,11 +8,12 @@ import numpy as np
 from learners import LearnerConfig, Rollout
 
 
-def paper_vtrace(rhos, discounts, rewards, values, bootstrap, clip_rho, clip_c):
+def paper_vtrace(rhos, discounts, rewards, values, bootstrap, clip_rho, clip_c, trace_lambda=1.0):
     """Equation (1) of Espeholt et al. 2018 and the advantages of its section 4.2, literally.
 
     vs_s = V(x_s) + sum_{t >= s} gamma^{t-s} (prod_{i=s}^{t-1} c_i) delta_t V, where gamma^{t-s} is
-    the product of the discounts in between. Everything [T, B], the bootstrap [B].
+    the product of the discounts in between, and c_i = lambda min(c-bar, rho_i) as in remark 2.
+    Everything [T, B], the bootstrap [B].
     """
     steps, batch = np.shape(rewards)
     v = np.concatenate([values, [bootstrap]])
@@ -24,7 +25,7 @@ def paper_vtrace(rhos, discounts, rewards, values, bootstrap, clip_rho, clip_c):
             total = v[s, b]
             for t in range(s, steps):
                 gamma = math.prod(discounts[i][b] for i in range(s, t))
-                c = math.prod(min(clip_c, rhos[i][b]) for i in range(s, t))
+                c = math.prod(trace_lambda * min(clip_c, rhos[i][b]) for i in range(s, t))
                 rho = min(clip_rho, rhos[t][b])
                 delta = rho * (rewards[t][b] + discounts[t][b] * v[t + 1, b] - v[t, b])
                 total += gamma * c * delta
@@ -68,12 +69,23 @@ def impala_loss(rollout: Rollout, logits, values, config: LearnerConfig) -> Impa
             action = rollout.action[t, n]
             mu = softmax(rollout.logits[t, n].astype(np.float64))
             rhos[t, n] = pi[t, n, action] / mu[action]
-            answer = float(rollout.reward[t + 1, n])  # arrives with the next observation
+            # It arrives with the next observation.
+            answer = config.reward_scale * float(rollout.reward[t + 1, n])
             rewards[t, n] = max(-config.reward_clip, min(config.reward_clip, answer))
             discounts[t, n] = 0.0 if rollout.first[t + 1, n] else config.discount
     vs, advantages = paper_vtrace(
-        rhos, discounts, rewards, values[:steps], values[steps], config.clip_rho, config.clip_c
+        rhos,
+        discounts,
+        rewards,
+        values[:steps],
+        values[steps],
+        config.clip_rho,
+        config.clip_c,
+        config.vtrace_lambda,
     )
+    if config.normalise_advantages:
+        deviation = math.sqrt(((advantages - advantages.mean()) ** 2).sum() / advantages.size)
+        advantages = (advantages - advantages.mean()) / (deviation + 1e-5)
     policy = value = entropy = 0.0
     logits_gradient, values_gradient = np.zeros_like(logits), np.zeros_like(values)
     for t in range(steps):
@@ -89,4 +101,6 @@ def impala_loss(rollout: Rollout, logits, values, config: LearnerConfig) -> Impa
                 + config.entropy_cost * p * (np.log(p) + h)
             )
             values_gradient[t, n] = config.value_cost * (values[t, n] - vs[t, n])
-    return ImpalaLoss(policy, value, entropy, logits_gradient, values_gradient)
+    parts = (policy, value, entropy, logits_gradient, values_gradient)
+    unit = {"sum": 1, "mean": 1 / (steps * envs)}[config.reduction]
+    return ImpalaLoss(*(unit * part for part in parts))
