@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,19 @@ from envs.vector import EnvSpec, Timestep
 
 _HEAD = struct.Struct("<f?q")  # reward, first, steps on the time limit's counter (-1: no limit)
 
+VECTORS = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
+"""Spaces that are flattened to a vector."""
+
 STATELESS_WRAPPERS = ("OrderEnforcing", "PassiveEnvChecker")
 
 
 class GymVectorEnv:
     """N registered environments; environment i is of `tasks[i]`.
 
-    Observations are uint8 images [H, W, C] or flat vectors, given as float32; actions are
-    discrete. They can be saved if each has `get_state() -> bytes` and `set_state(bytes)` for its
+    Observations are uint8 images [H, W, C], or vectors of float32: what is of a Box, Discrete,
+    MultiDiscrete or MultiBinary space, or of a Tuple or Dict of these, is flattened to a vector in
+    which a discrete value is one-hot. Actions are discrete.
+    The environments can be saved if each has `get_state() -> bytes` and `set_state(bytes)` for its
     complete state, its random generator included, and no wrapper with a state of its own other
     than a time limit.
 
@@ -47,8 +54,9 @@ class GymVectorEnv:
             np.zeros(self.num_envs, np.float32),
             np.ones(self.num_envs, np.bool_),
         )
+        self._read = [_reader(task, env) for task, env in zip(self.tasks, self._envs, strict=True)]
         for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
-            self._now.obs[i] = env.reset(seed=seed)[0]
+            self._now.obs[i] = self._read[i](env.reset(seed=seed)[0])
 
     def act(self, action: NDArray[np.integer]) -> None:
         """See `VectorEnv`."""
@@ -57,7 +65,7 @@ class GymVectorEnv:
             taken = self._first_actions[i] + int(action[i])
             shown, reward[i], terminated, truncated, _ = env.step(taken)
             first[i] = terminated or truncated
-            obs[i] = env.reset()[0] if first[i] else shown
+            obs[i] = self._read[i](env.reset()[0] if first[i] else shown)
 
     def observe(self) -> Timestep:
         """See `VectorEnv`."""
@@ -127,16 +135,42 @@ def _spec_of(task: str, env: Any) -> EnvSpec:
             "for gym 0.26 or Gymnasium"
         ) from None
     if not isinstance(env.action_space, spaces.Discrete):
-        raise ValueError(f"task {task!r}: actions must be Discrete, not {env.action_space}")
-    box = env.observation_space
-    if isinstance(box, spaces.Box) and len(box.shape) == 3 and box.dtype == np.uint8:
-        return EnvSpec(tuple(box.shape), "uint8", int(env.action_space.n))
-    if isinstance(box, spaces.Box) and len(box.shape) == 1:
-        return EnvSpec(tuple(box.shape), "float32", int(env.action_space.n))
-    raise ValueError(
-        f"task {task!r}: observations must be a Box of uint8 images [H, W, C] or of flat vectors, "
-        f"not {box}"
-    )
+        raise ValueError(f"task {task!r}: actions must be Discrete, not {_line(env.action_space)}")
+    space, actions = env.observation_space, int(env.action_space.n)
+    if _is_image(space):
+        return EnvSpec(tuple(space.shape), "uint8", actions)
+    for part in _parts(space, spaces):
+        if not isinstance(part, tuple(getattr(spaces, name) for name in VECTORS)):
+            raise ValueError(
+                f"task {task!r}: observations must be uint8 images [H, W, C], or made of "
+                f"{', '.join(VECTORS)}, Tuple and Dict spaces, not of {_line(part)}"
+            )
+    return EnvSpec(tuple(spaces.flatten_space(space).shape), "float32", actions)
+
+
+def _parts(space: Any, spaces: ModuleType) -> Iterator[Any]:
+    """Yield the spaces that a space is made of: itself, or the parts of a Tuple or Dict."""
+    if not isinstance(space, spaces.Tuple | spaces.Dict):
+        yield space
+        return
+    parts = space.spaces
+    for part in parts.values() if isinstance(parts, Mapping) else parts:
+        yield from _parts(part, spaces)
+
+
+def _line(space: Any) -> str:
+    return " ".join(str(space).split())
+
+
+def _reader(task: str, env: Any) -> Callable[[Any], NDArray[Any]]:
+    """Return what makes an array of an observation of `env`."""
+    if _is_image(env.observation_space):
+        return np.asarray
+    return partial(api_of(task).spaces.flatten, env.observation_space)
+
+
+def _is_image(space: Any) -> bool:
+    return len(space.shape or ()) == 3 and space.dtype == np.uint8
 
 
 def _common_spec(specs: dict[str, EnvSpec]) -> EnvSpec:

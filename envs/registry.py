@@ -14,9 +14,18 @@ OLD_GYM = "gym:"
 """Prefix of a task that lives in the registry of `gym`; without it, in that of `gymnasium`."""
 
 
+OWN = ("envs.memory", "envs.minigrid_memory")
+"""Modules of this package that register tasks in Gymnasium."""
+
+IN_EXTRA = ("popgym", "minigrid")
+"""Modules that register tasks and come with `pip install 'srwm[memory]'`."""
+
+
 def api_of(task: str) -> ModuleType:
     """Return the package whose registry and spaces belong to a task."""
     if not task.startswith(OLD_GYM):
+        for module in OWN:
+            importlib.import_module(module)
         return importlib.import_module("gymnasium")
     _drop_gym_notices()
     return importlib.import_module("gym")
@@ -34,6 +43,8 @@ def check_registered(task: str) -> None:
             importlib.import_module(module)
         except Exception as error:  # whatever a user's module may raise
             reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, ModuleNotFoundError) and error.name in IN_EXTRA:
+                reason += ": pip install 'srwm[memory]'"
             raise ValueError(f"task {task!r}: cannot import {module!r}: {reason}") from None
     if name not in _ids(api_of(task)):
         raise ValueError(f"unknown task {task!r}: {_hint(task)}")

@@ -1,7 +1,4 @@
-"""Tiny environments with known answers, registered in Gymnasium when this module is imported.
-
-Their ids are `tests.worlds:Counting-v0` and `tests.worlds:TMaze-v0`.
-"""
+"""A tiny environment with known answers, registered in Gymnasium as `tests.worlds:Counting-v0`."""
 
 from __future__ import annotations
 
@@ -71,59 +68,4 @@ class Counting(gymnasium.Env[NDArray[np.float32], np.int64]):
         return np.array(self.count, np.float32)
 
 
-class TMaze(gymnasium.Env[NDArray[np.float32], np.int64]):
-    """A corridor whose first observation tells which way to turn at its end.
-
-    An observation is [cue left, cue right, corridor, junction], each 0 or 1. In the corridor both
-    actions lead forward, so that remembering is the only difficulty. At the junction, action 0
-    turns left and 1 right; the episode ends with +1 if that was the cue, else with -1. Without a
-    memory the mean return is 0, with a perfect one 1.
-
-    Args:
-        length: steps from the cue to the junction; an episode has `length + 1` actions.
-    """
-
-    def __init__(self, length: int = 8) -> None:
-        self.length = length
-        self.observation_space = spaces.Box(0, 1, (4,), np.float32)
-        self.action_space = spaces.Discrete(2)
-        self.cue = 0
-        self.position = 0
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Draw a cue and show it."""
-        super().reset(seed=seed)
-        self.cue = int(self.np_random.integers(2))
-        self.position = 0
-        return self._observation(), {}
-
-    def step(
-        self, action: np.int64
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Go forward, or turn at the junction."""
-        if self.position == self.length:
-            return self._observation(), 1.0 if action == self.cue else -1.0, True, False, {}
-        self.position += 1
-        return self._observation(), 0.0, False, False, {}
-
-    def get_state(self) -> bytes:
-        """Return the cue, the position and the random generator's state."""
-        rng = self.np_random.bit_generator.state
-        return json.dumps([self.cue, self.position, rng]).encode()
-
-    def set_state(self, state: bytes) -> None:
-        """Continue from `get_state()`."""
-        self.cue, self.position, self.np_random.bit_generator.state = json.loads(state)
-
-    def _observation(self) -> NDArray[np.float32]:
-        obs = np.zeros(4, np.float32)
-        obs[3 if self.position == self.length else 2] = 1
-        if self.position == 0:
-            obs[self.cue] = 1
-        return obs
-
-
 gymnasium.register("Counting-v0", entry_point="tests.worlds:Counting")
-gymnasium.register("TMaze-v0", entry_point="tests.worlds:TMaze")

@@ -58,7 +58,7 @@ def test_exploration_fills_in_its_level():
         {"tasks": ["coinrun", "ninja"], "num_levels": 0, "threads": 4},
         {"tasks": ["CartPole-v1"]},
         {"tasks": ["gym:CartPole-v1"]},
-        {"tasks": ["tests.worlds:TMaze-v0", "tests.worlds:Counting-v0"]},
+        {"tasks": ["memory/TMaze-8", "tests.worlds:Counting-v0"]},
     ],
 )
 def test_what_is_dumped_loads_again(given):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TMAZE = {
     "total_frames": 400,
     "log_every_frames": 40,
-    "envs": {"tasks": ["tests.worlds:TMaze-v0"]},
+    "envs": {"tasks": ["memory/TMaze-8"]},
     "agent": {
         "encoder": "mlp",
         "core": "srwm",

@@ -219,12 +219,12 @@ CASES = {
     ),
     "tasks that do not mix": (
         small_config,
-        [*TRAIN, "envs.tasks=[maze, 'tests.worlds:TMaze-v0']"],
-        ["'maze'", "TMaze-v0"],
+        [*TRAIN, "envs.tasks=[maze, 'memory/TMaze-8']"],
+        ["'maze'", "'memory/TMaze-8'"],
     ),
     "tasks with other observations": (
         small_config,
-        [*TRAIN, "envs.tasks=['tests.worlds:TMaze-v0', 'tests.worlds:Counting-v0']"],
+        [*TRAIN, "envs.tasks=['memory/TMaze-8', 'tests.worlds:Counting-v0']"],
         ["observation_shape", "(4,)", "(3,)"],
     ),
     "tasks that do not divide the environments": (
@@ -351,8 +351,8 @@ CASES = {
     ),
     "trace of a task that the run does not train on": (
         run_folder,
-        ["trace", "run", "--task", "tests.worlds:Tmaze-v0", "--out", "a"],
-        ["'tests.worlds:Tmaze-v0'", f"'{TMAZE_ID}'"],
+        ["trace", "run", "--task", "memory/Tmaze-8", "--out", "a"],
+        ["'memory/Tmaze-8'", f"'{TMAZE_ID}'"],
     ),
     "trace on an unknown split": (
         run_folder,

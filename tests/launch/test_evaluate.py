@@ -18,7 +18,7 @@ from tests.launch.runs import copy_run, main
 from tests.worlds import Count, counting_length, counting_reward
 
 COUNTING = EnvsConfig(tasks=("tests.worlds:Counting-v0",))
-TMAZE = EnvsConfig(tasks=("tests.worlds:TMaze-v0",))
+TMAZE = EnvsConfig(tasks=("memory/TMaze-8",))
 
 
 class Remember(Core):

@@ -184,7 +184,7 @@ def test_the_learners_unroll_repeats_the_behaviour_logits(core):
         }
     )
     # The observations of a TMaze are small; those of Counting would drown the state.
-    envs = EnvsConfig(tasks=("tests.worlds:TMaze-v0",))
+    envs = EnvsConfig(tasks=("memory/TMaze-8",))
     agent = make_agent(config, (4,), 2, T)
     worker = make_worker(make_agent(config, (4,), 2, T), envs)
     carried = False
