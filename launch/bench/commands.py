@@ -31,7 +31,7 @@ def _positive_integers(_: click.Context, option: click.Parameter, text: str) -> 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def bench(context: click.Context) -> None:
-    """Measure how fast it is here."""
+    """Measure how fast it is here, and how well the cores remember."""
     help_without_command(context)
 
 
@@ -119,3 +119,52 @@ def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) ->
     console.print(measure.result_table(result))
     console.print(verdict(result.figures), soft_wrap=True, highlight=False)
     write_json(file, result.as_dict())
+
+
+@bench.command("recall")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
+@click.option("--config", "tasks", multiple=True, metavar="NAME", help="May be repeated.")
+@click.option("--core", "cores", multiple=True, metavar="NAME", help="May be repeated.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--processes", type=click.IntRange(1), help="Runs at a time; one a core by default.")
+def recall(
+    folder: Path,
+    overrides: tuple[str, ...],
+    tasks: tuple[str, ...],
+    cores: tuple[str, ...],
+    seeds: int,
+    processes: int | None,
+) -> None:
+    """Train every core on tasks that only a memory solves; write curves and a picture to FOLDER.
+
+    Repeat the command to go on after an interruption: a curve that is there is not made again.
+    """
+    from rich.progress import Progress
+
+    from agents.cores import CORES
+    from launch.bench import recall as measure
+    from launch.build import cpu_count
+
+    cells = [
+        measure.Cell(task, core, seed)
+        for task in tasks or measure.TASKS
+        for seed in range(1, seeds + 1)
+        for core in cores or CORES
+    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+    with Progress(console=notes, disable=not notes.is_terminal) as progress:
+        bar = progress.add_task("training", total=len(cells))
+
+        def advance(cell: measure.Cell, curve: measure.Curve) -> None:
+            progress.advance(bar)
+            at = measure.solved_at(curve)
+            ended = f"solved at {at:,}" if at else f"not solved: {curve.y[-1]:.2f}"
+            notes.print(f"{cell.task} {cell.core} seed {cell.seed}: {ended}", highlight=False)
+
+        curves = measure.run_grid(cells, folder, overrides, processes or cpu_count(), advance)
+    console.print(measure.result_table(curves))
+    measure.result_picture(curves).savefig(folder / "recall.png", dpi=110)

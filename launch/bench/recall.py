@@ -1,0 +1,150 @@
+"""The memory benchmark: tasks that only a memory solves, for every core, over several seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from launch.bench.figures import table
+from launch.config import RunConfig, load_config
+from launch.errors import UserError
+from launch.local import LocalFlow
+from launch.report.curves import Curve, Panel, draw
+
+TASKS = ("tmaze", "recall", "recall-30", "recall-100")
+"""The configurations that are run by default."""
+
+SOLVED = 0.9
+"""A task counts as solved when the mean return of the last episodes first reaches this."""
+
+EPISODES = 200  # that a point of a curve is the mean of
+PERFECT = 0.98  # a run that stays above this for `STEADY` points ends early
+STEADY = 10
+
+
+class Cell(NamedTuple):
+    """One run of the grid."""
+
+    task: str  # name of the configuration
+    core: str
+    seed: int
+
+    def file(self, folder: Path) -> Path:
+        """Return where its curve is kept."""
+        return folder / f"{self.task}_{self.core}_{self.seed}.json"
+
+
+def run_grid(
+    cells: Sequence[Cell],
+    folder: Path,
+    overrides: Sequence[str],
+    processes: int,
+    advance: Callable[[Cell, Curve], None],
+) -> dict[Cell, Curve]:
+    """Train every cell that `folder` has no curve of yet, several at once, one thread each.
+
+    Args:
+        cells: what is wanted.
+        folder: where curves are kept, and found when the command is repeated.
+        overrides: `key=value`, for all runs.
+        processes: runs at a time.
+        advance: called after every run, and for each curve that is there already.
+    """
+    configs = {cell: _config(cell, overrides) for cell in cells}  # what is wrong is told at once
+    curves = {}
+    for cell in cells:
+        if cell.file(folder).exists():
+            curves[cell] = Curve(**json.loads(cell.file(folder).read_text()))
+            advance(cell, curves[cell])
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        waiting = {pool.submit(_train, configs[cell]): cell for cell in cells if cell not in curves}
+        for future in as_completed(waiting):
+            cell = waiting[future]
+            curves[cell] = future.result()
+            cell.file(folder).write_text(json.dumps(curves[cell]._asdict()) + "\n")
+            advance(cell, curves[cell])
+    return curves
+
+
+def result_table(curves: dict[Cell, Curve]) -> Table:
+    """Return a row for each task and core: when each seed solved it, and where they ended."""
+    rows = []
+    for (task, core), group in sorted(_grouped(curves).items()):
+        solved = [solved_at(curve) for curve in group]
+        rows.append(
+            [
+                task,
+                core,
+                str(len(group)),
+                ", ".join("-" if at is None else f"{at:,}" for at in solved),
+                f"{statistics.fmean(curve.y[-1] for curve in group):.2f}",
+            ]
+        )
+    return table(["task", "core"], ["seeds", f"frames to {SOLVED}", "mean return at the end"], rows)
+
+
+def result_picture(curves: dict[Cell, Curve]) -> Figure:
+    """Return success against frames: a chart for each task, a line for each core."""
+    panels: dict[str, dict[str, list[Curve]]] = {}
+    for (task, core), group in _grouped(curves).items():
+        panels.setdefault(task, {})[core] = group
+    return draw(
+        [Panel(task, groups, {}) for task, groups in panels.items()],
+        "frames",
+        f"mean return of the last {EPISODES} episodes",
+    )
+
+
+def solved_at(curve: Curve) -> int | None:
+    """Return the frames at which a task was first solved, None if it was not."""
+    return next((int(x) for x, y in zip(*curve, strict=True) if y >= SOLVED), None)
+
+
+def _grouped(curves: dict[Cell, Curve]) -> dict[tuple[str, str], list[Curve]]:
+    """Return the runs of each task and core, in the order of their seeds."""
+    groups: dict[tuple[str, str], list[Curve]] = {}
+    for cell in sorted(curves, key=lambda cell: cell.seed):
+        groups.setdefault((cell.task, cell.core), []).append(curves[cell])
+    return groups
+
+
+def _config(cell: Cell, overrides: Sequence[str]) -> RunConfig:
+    own = [f"agent.core={cell.core}", f"seed={cell.seed}", "launch.mode=local"]
+    config = load_config(cell.task, [*overrides, *own, "launch.learner_threads=1"])
+    if len(config.envs.tasks) != 1:
+        raise UserError(f"config {cell.task!r}: expected one task, found {len(config.envs.tasks)}")
+    return config
+
+
+def _train(config: RunConfig) -> Curve:
+    """Train without a run folder, to the last frame or until the task is solved for good."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    returns: deque[float] = deque(maxlen=EPISODES)
+    frames_at: list[float] = []
+    means: list[float] = []
+    with closing(LocalFlow(config)) as flow:
+        frames = 0
+        while frames < config.total_frames and not _is_solved(means):
+            report = flow.update()
+            frames = report.frames
+            returns.extend(e.ret for rollout in report.rollouts for e in rollout.episodes)
+            due = len(means) * config.log_every_frames
+            if len(returns) == EPISODES and frames >= due:
+                frames_at.append(frames)
+                means.append(statistics.fmean(returns))
+    return Curve(frames_at, means)
+
+
+def _is_solved(means: Sequence[float]) -> bool:
+    return len(means) >= STEADY and min(means[-STEADY:]) >= PERFECT
