@@ -18,9 +18,10 @@ from rich.table import Table
 
 from launch.bench.figures import table
 from launch.config import RunConfig, load_config
-from launch.errors import UserError
+from launch.errors import RunError, UserError
 from launch.local import LocalFlow
 from launch.report.curves import Curve, Panel, draw
+from learners import TrainingDivergedError
 
 TASKS = ("tmaze", "recall", "recall-30", "recall-100")
 """The configurations that are run by default."""
@@ -36,13 +37,13 @@ STEADY = 10
 class Cell(NamedTuple):
     """One run of the grid."""
 
-    task: str  # name of the configuration
+    task: str  # name of the configuration, or its file
     core: str
     seed: int
 
     def file(self, folder: Path) -> Path:
         """Return where its curve is kept."""
-        return folder / f"{self.task}_{self.core}_{self.seed}.json"
+        return folder / f"{Path(self.task).stem}_{self.core}_{self.seed}.json"
 
 
 def run_grid(
@@ -63,16 +64,19 @@ def run_grid(
     """
     configs = {cell: _config(cell, overrides) for cell in cells}  # what is wrong is told at once
     curves = {}
-    for cell in cells:
+    for cell, config in configs.items():
         if cell.file(folder).exists():
-            curves[cell] = Curve(**json.loads(cell.file(folder).read_text()))
+            curves[cell] = _read(cell.file(folder), config)
             advance(cell, curves[cell])
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         waiting = {pool.submit(_train, configs[cell]): cell for cell in cells if cell not in curves}
         for future in as_completed(waiting):
             cell = waiting[future]
-            curves[cell] = future.result()
-            cell.file(folder).write_text(json.dumps(curves[cell]._asdict()) + "\n")
+            try:
+                curves[cell] = future.result()
+            except TrainingDivergedError as error:
+                raise RunError(f"{cell.task} {cell.core} seed {cell.seed}: {error}") from None
+            _write(cell.file(folder), configs[cell], curves[cell])
             advance(cell, curves[cell])
     return curves
 
@@ -100,7 +104,7 @@ def result_picture(curves: dict[Cell, Curve]) -> Figure:
     for (task, core), group in _grouped(curves).items():
         panels.setdefault(task, {})[core] = group
     return draw(
-        [Panel(task, groups, {}) for task, groups in panels.items()],
+        [Panel(task, groups) for task, groups in panels.items()],
         "frames",
         f"mean return of the last {EPISODES} episodes",
     )
@@ -125,6 +129,21 @@ def _config(cell: Cell, overrides: Sequence[str]) -> RunConfig:
     if len(config.envs.tasks) != 1:
         raise UserError(f"config {cell.task!r}: expected one task, found {len(config.envs.tasks)}")
     return config
+
+
+def _write(file: Path, config: RunConfig, curve: Curve) -> None:
+    """Keep a curve and what it was made with; a file that is there is whole."""
+    beside = file.with_suffix(".tmp")
+    tree = {"config": config.model_dump(mode="json"), **curve._asdict()}
+    beside.write_text(json.dumps(tree) + "\n")
+    beside.rename(file)
+
+
+def _read(file: Path, config: RunConfig) -> Curve:
+    tree = json.loads(file.read_text())
+    if tree.pop("config") != config.model_dump(mode="json"):
+        raise UserError(f"{file}: was made with other settings; name another folder, or remove it")
+    return Curve(**tree)
 
 
 def _train(config: RunConfig) -> Curve:

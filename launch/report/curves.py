@@ -24,7 +24,6 @@ class Panel(NamedTuple):
 
     title: str
     groups: Mapping[str, Sequence[Curve]]  # from a legend's label to its runs
-    levels: Mapping[str, float]  # dashed lines, from their label to their height
 
 
 def draw(panels: Sequence[Panel], xlabel: str, ylabel: str, columns: int = 2) -> Figure:
@@ -32,10 +31,10 @@ def draw(panels: Sequence[Panel], xlabel: str, ylabel: str, columns: int = 2) ->
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(6 * columns, 3.6 * rows), layout="constrained")
     labels = list(dict.fromkeys(label for panel in panels for label in panel.groups))
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = [*figure.subplots(rows, columns, squeeze=False).flat]
     for axis, panel in zip(axes, panels, strict=False):
         _draw(axis, panel, {label: f"C{number}" for number, label in enumerate(labels)})
-    for axis in list(axes)[len(panels) :]:
+    for axis in axes[len(panels) :]:
         axis.remove()
     figure.supxlabel(xlabel)
     figure.supylabel(ylabel)
@@ -49,11 +48,6 @@ def draw(panels: Sequence[Panel], xlabel: str, ylabel: str, columns: int = 2) ->
 
 
 def _draw(axis: Axes, panel: Panel, colours: Mapping[str, str]) -> None:
-    for label, height in panel.levels.items():
-        axis.axhline(height, color="grey", linestyle=":", linewidth=1)
-        axis.annotate(
-            label, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom"
-        )
     for label, curves in panel.groups.items():
         x, runs = common_axis(curves)
         colour = colours[label]
