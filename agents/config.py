@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -52,7 +51,10 @@ class StackConfig(BaseModel):
 
 
 class SRWMConfig(StackConfig):
-    """The self-referential cores: `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`."""
+    """The self-referential cores: `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`.
+
+    `fake_srwm` has neither queries nor keys, so no scales.
+    """
 
     input: HeadInputName = "layernorm"
     """What a head reads of its layer's input: `layernorm` normalises it over all heads, `softmax`
@@ -60,16 +62,14 @@ class SRWMConfig(StackConfig):
     changes nothing."""
     query_scale: Scale = 1.0
     """Initial size of the rows that make queries, in units of the paper's."""
-    key_scale: Scale = 8.0
-    """Initial size of the rows that make keys; the default with `input: softmax` is the paper's 1.
+    key_scale: Scale | None = None
+    """Initial size of the rows that make keys; null: 8, but the paper's 1 with `input: softmax`.
     Keys that are less sharp than queries let the matrix grow without bound in long episodes."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _paper_is_one_word(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("input") == "softmax":
-            return {"key_scale": 1.0, **data}
-        return data
+    @property
+    def initial_key_scale(self) -> float:
+        """`key_scale`, or what it is by default."""
+        return self.key_scale or (1.0 if self.input == "softmax" else 8.0)
 
 
 class AgentConfig(BaseModel):

@@ -1,6 +1,7 @@
 """Tasks that only an agent with a memory can solve, with a known chance and a known best.
 
 Gymnasium knows them as `memory/TMaze-8`, `memory/Recall-30` and so on once this module is imported.
+Recall-N has N steps between the cue and the question; in TMaze-N the junction is N steps away.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-GAPS = (8, 30, 100)
+LENGTHS = (8, 30, 100)
 """The numbers in the registered names; `gymnasium.make("memory/Recall-8", gap=12)` makes others."""
 
 
@@ -86,7 +87,7 @@ class TMaze(Recall):
         super().__init__(cues=2, gap=length - 1)
 
 
-for number in GAPS:
+for number in LENGTHS:
     gymnasium.register(
         f"memory/Recall-{number}", entry_point="envs.memory:Recall", kwargs={"gap": number}
     )

@@ -1,7 +1,7 @@
 """MiniGrid's memory task with observations that a small network can read.
 
 Gymnasium knows it as `memory/MiniGrid-S7` and so on once this module is imported; MiniGrid itself
-(`pip install 'srwm[memory]'`) is imported when an environment is made.
+(`pip install '.[memory]'`) is imported when an environment is made.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MiniGridMemory(gymnasium.Env[NDArray[np.float32], np.int64]):
         try:
             minigrid = importlib.import_module("minigrid.envs")
         except ImportError:
-            raise ImportError("it needs MiniGrid: pip install 'srwm[memory]'") from None
+            raise ImportError("it needs MiniGrid: pip install '.[memory]'") from None
         self.grid_world = minigrid.MemoryEnv(size=size, random_length=random_length)
         length = VIEW * VIEW * sum(CODES) + DIRECTIONS
         self.observation_space = spaces.Box(0, 1, (length,), np.float32)

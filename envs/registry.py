@@ -18,7 +18,7 @@ OWN = ("envs.memory", "envs.minigrid_memory")
 """Modules of this package that register tasks in Gymnasium."""
 
 IN_EXTRA = ("popgym", "minigrid")
-"""Modules that register tasks and come with `pip install 'srwm[memory]'`."""
+"""Modules that register tasks and come with `pip install '.[memory]'`."""
 
 
 def api_of(task: str) -> ModuleType:
@@ -44,7 +44,7 @@ def check_registered(task: str) -> None:
         except Exception as error:  # whatever a user's module may raise
             reason = f"{type(error).__name__}: {error}"
             if isinstance(error, ModuleNotFoundError) and error.name in IN_EXTRA:
-                reason += ": pip install 'srwm[memory]'"
+                reason += ": pip install '.[memory]'"
             raise ValueError(f"task {task!r}: cannot import {module!r}: {reason}") from None
     if name not in _ids(api_of(task)):
         raise ValueError(f"unknown task {task!r}: {_hint(task)}")

@@ -10,7 +10,7 @@ from agents import AgentConfig
 
 log = logging.getLogger(__name__)
 
-DEAD_REPORTS = 20
+DEAD_REPORTS = 5  # in a row; a learner reports every 50 updates
 # Relative change of a layer's weights in a step. In untrained networks of the default size, over
 # noise, ProcGen frames and vectors, it is 0.0005 to 0.0009 with the paper's `input: softmax`, and
 # 0.004 to 0.05 with `layernorm`.
@@ -74,9 +74,9 @@ class MemoryWatch:
             return
         self._warned_dead = True
         log.warning(
-            "the memory is dead: in the last %d reports a step changed the weights of every layer "
-            "by less than %g of their norm, with uniform keys (entropy above %g) or closed "
-            "learning rates (below %g). Now %s. %s",
+            "the memory is dead: in the last %d reports (one in 50 updates) a step changed the "
+            "weights of every layer by less than %g of their norm, with uniform keys (entropy "
+            "above %g) or closed learning rates (below %g). Now %s. %s",
             DEAD_REPORTS,
             DEAD_CHANGE,
             UNIFORM_KEYS,
@@ -91,8 +91,9 @@ class MemoryWatch:
             for name, value in metrics.items()
             if name.startswith("memory/") and name.endswith("/shift")
         }
-        largest = max(shifts, key=shifts.__getitem__)
-        if shifts[largest] > LARGEST_SHIFT and not self._warned_large:
+        # Whatever is not known to be small is large: a NaN compares as false.
+        largest = next((name for name, x in shifts.items() if not x <= LARGEST_SHIFT), None)
+        if largest and not self._warned_large:
             self._warned_large = True
             log.warning(
                 "the memory has blown up: %s is %.0f, the norm of the carried weights relative to "

@@ -11,7 +11,7 @@ from typing import Any
 
 from launch.config import RunConfig, dump_config, override_keys, parse_config, read_yaml
 from launch.errors import UserError
-from learners import checkpoint
+from learners import Schedule, checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class RunFolder:
                 log.warning("passed over: %s", tree)
                 continue
             log.info("checkpoint %s", folder)
-            return tree
+            return _with_a_schedule(tree)
         raise UserError(f"{self.path}: has no checkpoint that can be read")
 
     def save_checkpoint(self, tree: dict[str, Any], keep: int) -> Path:
@@ -138,3 +138,11 @@ def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     if isinstance(agent, dict) and isinstance(agent.get("srwm"), dict):
         agent["srwm"].setdefault("input", "softmax")
     return tree
+
+
+def _with_a_schedule(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Add the schedule to a checkpoint from before there was a choice: a line to the run's end."""
+    config = checkpoint["config"]
+    then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
+    checkpoint["learner"].setdefault("schedule", then.state())
+    return checkpoint

@@ -6,6 +6,7 @@ from learners.group import join_group, open_store
 from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
 from learners.memory import MemoryReport
 from learners.rollout import Rollout
+from learners.schedule import Schedule
 
 __all__ = [
     "Batch",
@@ -13,6 +14,7 @@ __all__ = [
     "LearnerConfig",
     "MemoryReport",
     "Rollout",
+    "Schedule",
     "Stage",
     "TrainingDivergedError",
     "Weights",

@@ -48,7 +48,9 @@ class LearnerConfig(BaseModel):
     learning_rate: Positive = 6e-4
     """At the start of the run."""
     schedule: ScheduleName = "linear"
-    """How the learning rate falls to 0 over `total_frames`: `linear`, `cosine`, or `constant`."""
+    """How the learning rate falls to 0 over `total_frames`: `linear`, `cosine`, or not: `constant`.
+    A run that is resumed with more frames goes on from the rate that it had; with another
+    `learning_rate`, from that."""
     rmsprop_alpha: Fraction = 0.99
     rmsprop_eps: Positive = 0.01
     rmsprop_momentum: Fraction = 0.0

@@ -162,8 +162,7 @@ class Learner:
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]
-        if "schedule" in state:  # not in a checkpoint from before there was a choice
-            self.schedule.load(state["schedule"], self.frames)
+        self.schedule.load(state["schedule"], self.frames)
         torch.set_rng_state(_tensor(state["torch_rng"]))
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

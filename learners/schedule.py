@@ -14,8 +14,8 @@ class Schedule:
 
     `linear` falls to 0 at `total_frames` in a line, `cosine` along half a cosine, `constant` stays.
 
-    A run that is resumed with other settings does not jump: the rate goes on from where it was and
-    falls to 0 at the new end. It starts anew from a learning rate that was given anew, and where it
+    A run that is resumed with another length or shape does not jump: the rate goes on from where it
+    was and falls to 0 at the new end. With another learning rate it starts from that one. Where it
     had come to 0 (a finished run) it is what the new settings say.
 
     Args:

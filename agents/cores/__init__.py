@@ -33,7 +33,8 @@ def _stack(input_size: int, config: StackConfig, memory: Callable[[int, int], Me
 
 def _srwm(input_size: int, config: SRWMConfig, memory: type[SRWM] | type[SRDelta]) -> Stack:
     def build(hidden_size: int, heads: int) -> Memory:
-        return memory(hidden_size, heads, config.input, config.query_scale, config.key_scale)
+        scales = config.query_scale, config.initial_key_scale
+        return memory(hidden_size, heads, config.input, *scales)
 
     return _stack(input_size, config, build)
 

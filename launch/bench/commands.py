@@ -124,10 +124,22 @@ def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) ->
 @bench.command("recall")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
-@click.option("--config", "tasks", multiple=True, metavar="NAME", help="May be repeated.")
-@click.option("--core", "cores", multiple=True, metavar="NAME", help="May be repeated.")
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--processes", type=click.IntRange(1), help="Runs at a time; one a core by default.")
+@click.option(
+    "--config",
+    "tasks",
+    multiple=True,
+    metavar="NAME",
+    help="Configuration of one task, may be repeated; by default tmaze and the three of recall.",
+)
+@click.option(
+    "--core", "cores", multiple=True, metavar="NAME", help="May be repeated; by default all cores."
+)
+@click.option(
+    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds 1 to this number."
+)
+@click.option(
+    "--processes", type=click.IntRange(1), help="Runs at a time; by default one for each CPU."
+)
 def recall(
     folder: Path,
     overrides: tuple[str, ...],
@@ -138,7 +150,8 @@ def recall(
 ) -> None:
     """Train every core on tasks that only a memory solves; write curves and a picture to FOLDER.
 
-    Repeat the command to go on after an interruption: a curve that is there is not made again.
+    KEY=VALUE changes the configuration of every run. Repeat the command to go on after an
+    interruption: a curve that is there is not made again.
     """
     from rich.progress import Progress
 
@@ -148,9 +161,9 @@ def recall(
 
     cells = [
         measure.Cell(task, core, seed)
-        for task in tasks or measure.TASKS
+        for task in dict.fromkeys(tasks or measure.TASKS)
         for seed in range(1, seeds + 1)
-        for core in cores or CORES
+        for core in dict.fromkeys(cores or CORES)
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)

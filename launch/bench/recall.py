@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,30 +60,45 @@ def run_grid(
         overrides: `key=value`, for all runs.
         processes: runs at a time.
         advance: called after every run, and for each curve that is there already.
+
+    Raises:
+        UserError: if a cell cannot be run, or a curve was made with other settings.
+        RunError: at the end, if runs diverged; the curves of all others are kept.
     """
     configs = {cell: _config(cell, overrides) for cell in cells}  # what is wrong is told at once
-    curves = {}
+    found: dict[Cell, Curve] = {}
+    failed: list[str] = []
     for cell, config in configs.items():
         if cell.file(folder).exists():
-            curves[cell] = _read(cell.file(folder), config)
-            advance(cell, curves[cell])
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        waiting = {pool.submit(_train, configs[cell]): cell for cell in cells if cell not in curves}
+            found[cell] = _read(cell.file(folder), config)
+            advance(cell, found[cell])
+    pool = ProcessPoolExecutor(processes, get_context("spawn"))
+    try:
+        waiting = {pool.submit(_train, configs[cell]): cell for cell in cells if cell not in found}
         for future in as_completed(waiting):
             cell = waiting[future]
             try:
-                curves[cell] = future.result()
+                found[cell] = future.result()
             except TrainingDivergedError as error:
-                raise RunError(f"{cell.task} {cell.core} seed {cell.seed}: {error}") from None
-            _write(cell.file(folder), configs[cell], curves[cell])
-            advance(cell, curves[cell])
-    return curves
+                failed.append(f"{cell.task} {cell.core} seed {cell.seed}: {error}")
+                continue
+            _write(cell.file(folder), configs[cell], found[cell])
+            advance(cell, found[cell])
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if failed:
+        raise RunError("; ".join(failed))
+    return {cell: found[cell] for cell in cells}
 
 
 def result_table(curves: dict[Cell, Curve]) -> Table:
     """Return a row for each task and core: when each seed solved it, and where they ended."""
     rows = []
-    for (task, core), group in sorted(_grouped(curves).items()):
+    for (task, core), group in _grouped(curves).items():
         solved = [solved_at(curve) for curve in group]
         rows.append(
             [
@@ -148,20 +162,22 @@ def _read(file: Path, config: RunConfig) -> Curve:
 
 def _train(config: RunConfig) -> Curve:
     """Train without a run folder, to the last frame or until the task is solved for good."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     returns: deque[float] = deque(maxlen=EPISODES)
+    frames = due = 0
     frames_at: list[float] = []
     means: list[float] = []
     with closing(LocalFlow(config)) as flow:
-        frames = 0
         while frames < config.total_frames and not _is_solved(means):
             report = flow.update()
             frames = report.frames
             returns.extend(e.ret for rollout in report.rollouts for e in rollout.episodes)
-            due = len(means) * config.log_every_frames
-            if len(returns) == EPISODES and frames >= due:
+            ended = frames >= config.total_frames and bool(returns)
+            if ended or (len(returns) == EPISODES and frames >= due):
+                due = frames + config.log_every_frames
                 frames_at.append(frames)
                 means.append(statistics.fmean(returns))
+    if not means:
+        raise UserError(f"total_frames {config.total_frames}: too few for one episode")
     return Curve(frames_at, means)
 
 

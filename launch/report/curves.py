@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 POINTS = 200  # of a group's curve, where its runs are compared
 
@@ -53,6 +54,7 @@ def _draw(axis: Axes, panel: Panel, colours: Mapping[str, str]) -> None:
         colour = colours[label]
         axis.fill_between(x, runs.min(0), runs.max(0), color=colour, alpha=0.15, linewidth=0)
         axis.plot(x, runs.mean(0), color=colour, label=label)
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))  # 100k
     axis.set_title(panel.title)
     axis.grid(alpha=0.3)
 

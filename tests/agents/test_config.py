@@ -15,17 +15,28 @@ def test_defaults_are_the_papers():
     stack = {"hidden_size": 128, "layers": 2, "heads": 8, "feedforward_factor": 4}
     assert config.delta.model_dump() == stack
     # But for what a head reads and the size of its keys: see agents/cores/README.md.
-    ours = {"input": "layernorm", "query_scale": 1.0, "key_scale": 8.0}
+    ours = {"input": "layernorm", "query_scale": 1.0, "key_scale": None}
     assert config.srwm.model_dump() == {**stack, **ours}
     assert config.bptt is None
     assert config.policy_scale == 1
 
 
-def test_the_papers_form_of_the_heads_is_one_word():
-    config = AgentConfig.model_validate({"srwm": {"input": "softmax"}}).srwm
-    assert (config.query_scale, config.key_scale) == (1, 1)
-    config = AgentConfig.model_validate({"srwm": {"input": "softmax", "key_scale": 3.0}}).srwm
-    assert (config.query_scale, config.key_scale) == (1, 3)
+@pytest.mark.parametrize(
+    ("section", "scale"),
+    [
+        ({}, 8),
+        ({"input": "none"}, 8),
+        ({"input": "softmax"}, 1),  # the paper's form is one word
+        ({"input": "softmax", "key_scale": 3.0}, 3),
+        ({"key_scale": 3.0}, 3),
+    ],
+)
+def test_keys_are_sharp_but_in_the_papers_form(section, scale):
+    config = AgentConfig.model_validate({"srwm": section}).srwm
+    assert (config.query_scale, config.initial_key_scale) == (1, scale)
+    # Also where the word is changed in a configuration that names every key.
+    whole = {**AgentConfig().srwm.model_dump(), **section}
+    assert AgentConfig.model_validate({"srwm": whole}).srwm == config
 
 
 @pytest.mark.parametrize("core", CORES)

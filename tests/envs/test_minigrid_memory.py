@@ -24,7 +24,7 @@ def test_without_minigrid_one_line_says_what_to_install(name, monkeypatch):
     with pytest.raises(ValueError) as caught:
         env_spec(config(name))
     assert str(caught.value) == (
-        f"task {task!r} cannot be made: it needs MiniGrid: pip install 'srwm[memory]'"
+        f"task {task!r} cannot be made: it needs MiniGrid: pip install '.[memory]'"
     )
 
 

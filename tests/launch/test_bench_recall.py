@@ -37,7 +37,7 @@ def test_a_grid_is_trained_and_gone_on_with(bench, tmp_path, capsys):
     for curve in first.values():
         assert curve["config"]["launch"]["mode"] == "local"
         assert curve["x"] == sorted(curve["x"])
-        assert 1500 <= curve["x"][-1] <= 2000
+        assert 1500 <= curve["x"][-1] <= 2030  # the last batch may pass the end
         assert len(curve["y"]) == len(curve["x"])
         assert np.abs(curve["y"]).max() <= 1
     assert (tmp_path / "out" / "recall.png").stat().st_size > 10_000

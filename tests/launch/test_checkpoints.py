@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import shutil
 import signal
 
 import pytest
@@ -81,19 +82,36 @@ def test_a_finished_run_has_nothing_left_to_do(run, caplog):
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_a_run_from_before_there_was_a_choice_keeps_the_papers_form(tmp_path, trained_tmaze):
-    """Its configuration has none of the keys that came later, nor its checkpoint a schedule."""
+def test_a_run_from_before_there_was_a_choice_keeps_what_it_was_made_with(tmp_path):
+    """Neither its configuration nor its checkpoints have what came later."""
     old = train(tmp_path, changed(TMAZE, agent__srwm__input="softmax"), "old")
+    later = {
+        "agent": ("policy_scale",),
+        "learner": (
+            *("optimiser", "schedule", "reduction", "normalise_advantages", "reward_scale"),
+            *("vtrace_lambda", "adam_beta1", "adam_beta2", "adam_eps"),
+        ),
+    }
     tree = read_yaml(old / "config.yaml")
+    for section, keys in later.items():
+        for key in keys:
+            del tree[section][key]
     for key in ("input", "query_scale", "key_scale"):
         del tree["agent"]["srwm"][key]
-    for key in ("optimiser", "schedule", "reduction", "normalise_advantages", "reward_scale"):
-        del tree["learner"][key]
     write_config(old / "config.yaml", tree)
-    assert main("train", "--resume", str(old), "total_frames=500") == 0
+    for frames in (300, 400):
+        damage(checkpoint(old, frames))
+    saved = store.load(checkpoint(old, 200))
+    del saved["learner"]["schedule"]
+    shutil.rmtree(checkpoint(old, 200))
+    store.save(checkpoint(old, 200), saved)
+
+    assert main("train", "--resume", str(old), "total_frames=800") == 0
     agent = read_yaml(old / "config.yaml")["agent"]
     assert agent["srwm"]["input"] == "softmax"
-    assert agent["srwm"]["key_scale"] == 1
+    # At 200 of 400 frames the rate was halved, and from there it falls until 800.
+    rates = {row["frames"]: row["learner/learning_rate"] for row in rows(old)}
+    assert rates[240] == pytest.approx(3e-4 * (1 - 10 / 600))
 
 
 @pytest.mark.parametrize("key", ["learner.optimiser=adam", "agent.srwm.input=none"])

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from launch.config import CONFIGS, RunConfig, dump_config, load_config, parse_config, read_yaml
+from learners import LearnerConfig
 from tests.launch.runs import PROCGEN, TMAZE, write_config
 
 MINIMAL = {"total_frames": 1000, "envs": {"tasks": ["bigfish"]}}
@@ -122,3 +123,11 @@ def test_the_tree_is_frozen():
     config = minimal()
     with pytest.raises(ValueError, match="frozen"):
         config.learner.batch_size = 7
+
+
+@pytest.mark.parametrize("name", ["paper-easy6", "paper-memory4"])
+def test_the_papers_runs_have_the_papers_form(name):
+    agent, learner = load_config(name).agent, load_config(name).learner
+    assert agent.srwm.input == "softmax"
+    assert (agent.srwm.query_scale, agent.srwm.initial_key_scale, agent.policy_scale) == (1, 1, 1)
+    assert learner == LearnerConfig()

@@ -1,4 +1,4 @@
-"""Every core through a run's whole life: trained, interrupted and resumed, evaluated."""
+"""Every core and option through a run's whole life: trained, interrupted, resumed, evaluated."""
 
 import json
 
@@ -20,6 +20,17 @@ from tests.launch.runs import (
 SETTINGS = {
     **{core: {"agent__core": core} for core in CORES},
     "srwm, detached at each step": {"agent__core": "srwm", "agent__bptt": 1},
+    "srwm, the paper's form": {"agent__srwm__input": "softmax"},
+    "srwm, plain input": {"agent__srwm__input": "none", "agent__srwm__query_scale": 0.5},
+    "srwm, learnt in another way": {
+        "agent__policy_scale": 0.01,
+        "learner__optimiser": "adam",
+        "learner__schedule": "cosine",
+        "learner__reduction": "mean",
+        "learner__normalise_advantages": True,
+        "learner__vtrace_lambda": 0.9,
+        "learner__reward_scale": 0.5,
+    },
 }
 
 

@@ -14,6 +14,7 @@ from agents.agent import AgentOutput
 from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES
 from learners import Learner, LearnerConfig, Rollout, TrainingDivergedError, checkpoint, load_agent
+from learners.vtrace import vtrace
 from tests.learners.truth import impala_loss
 
 T, N, A = 5, 3, 4
@@ -217,6 +218,41 @@ def test_three_steps_of_adam_by_hand(max_grad_norm):
             weight -= now * corrected / (deviation + eps)
         for parameter, weight in zip(learner.agent.parameters(), weights, strict=True):
             np.testing.assert_allclose(parameter.detach().numpy(), weight, rtol=1e-4, atol=1e-5)
+
+
+def paper_step(agent, optimiser, batch, rate):
+    """Take the paper's step as it was written before there were options: nothing scaled."""
+    obs, reward, first, action, behaviour = (torch.from_numpy(x) for x in batch[:5])
+    output, _ = agent(obs, reward, first, tuple(torch.from_numpy(s) for s in batch.state))
+    log_probs = output.logits[:-1].log_softmax(-1)
+    chosen = action.unsqueeze(-1)
+    log_rhos = (log_probs.detach() - behaviour.log_softmax(-1)).gather(-1, chosen).squeeze(-1)
+    values = output.value[:-1]
+    discounts = 0.99 * (~first[1:]).float()
+    rewards = reward[1:].clamp(-1, 1)
+    bootstrap = output.value[-1].detach()
+    targets = vtrace(log_rhos, discounts, rewards, values.detach(), bootstrap)
+    policy = -(targets.advantages * log_probs.gather(-1, chosen).squeeze(-1)).sum()
+    value = 0.5 * (targets.vs - values).square().sum()
+    entropy = -(log_probs.exp() * log_probs).sum()
+    optimiser.zero_grad()
+    (policy + 0.5 * value - 0.01 * entropy).backward()
+    torch.nn.utils.clip_grad_norm_(agent.parameters(), 40.0)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.step()
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_with_the_papers_settings_an_update_is_the_papers_to_the_bit(core):
+    ours, plain = network(core), network(core)
+    learner = Learner(ours, LearnerConfig(), TOTAL)
+    optimiser = torch.optim.RMSprop(plain.parameters(), lr=1.0, alpha=0.99, eps=0.01)
+    for update in range(3):
+        batch = batch_for(ours, seed=update)
+        learner.update(batch)
+        paper_step(plain, optimiser, batch, 6e-4 * max(0.0, 1 - update * FRAMES / TOTAL))
+        assert_same(dict(ours.state_dict()), dict(plain.state_dict()))
 
 
 def test_the_learning_rate_falls_linearly_to_zero_and_stays_there():
