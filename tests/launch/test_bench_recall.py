@@ -85,8 +85,8 @@ def test_the_table_has_a_row_for_each_task_and_core():
     table = result_table(curves)
     rows = list(zip(*(column.cells for column in table.columns), strict=True))
     assert rows == [
-        ("maze", "lstm", "1", "1,000", "1.00"),
         ("maze", "srwm", "2", "-, 20", "0.75"),  # by seed
+        ("maze", "lstm", "1", "1,000", "1.00"),
     ]
     (axis,) = result_picture(curves).axes
     assert axis.get_title() == "maze"

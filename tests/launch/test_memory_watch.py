@@ -52,7 +52,7 @@ def test_a_memory_that_stays_dead_is_reported_once(caplog):
     watch.add(OTHER)
     watch.add(DEAD)
     (line,) = warnings_of(caplog)
-    assert "in the last 20 reports" in line
+    assert f"in the last {DEAD_REPORTS} reports" in line
     assert "layer1: change 7.0e-04, key entropy 0.999, largest rate 0.6" in line
     assert "layer2: change 1.0e-05, key entropy 0.200, largest rate 0.002" in line
     for report in (*50 * [DEAD], ALIVE, *50 * [DEAD]):
