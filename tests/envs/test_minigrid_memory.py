@@ -118,5 +118,5 @@ def test_popgyms_tasks_are_named_with_their_module():
 def test_without_popgym_one_line_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "popgym", raising=False)
     monkeypatch.setattr(sys, "path", [])
-    with pytest.raises(ValueError, match=r"'popgym': .*: pip install 'srwm\[memory\]'"):
+    with pytest.raises(ValueError, match=r"'popgym': .*: pip install '\.\[memory\]'"):
         EnvsConfig(tasks=("popgym:popgym-RepeatFirstEasy-v0",))
