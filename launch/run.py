@@ -140,9 +140,9 @@ def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _with_a_schedule(checkpoint: dict[str, Any]) -> dict[str, Any]:
+def _with_a_schedule(saved: dict[str, Any]) -> dict[str, Any]:
     """Add the schedule to a checkpoint from before there was a choice: a line to the run's end."""
-    config = checkpoint["config"]
+    config = saved["config"]
     then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
-    checkpoint["learner"].setdefault("schedule", then.state())
-    return checkpoint
+    saved["learner"].setdefault("schedule", then.state())
+    return saved

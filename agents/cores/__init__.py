@@ -13,7 +13,7 @@ from agents.cores.feedforward import FeedForward
 from agents.cores.lstm import LSTM
 from agents.cores.no_carry import NoCarry
 from agents.cores.sr_delta import SRDelta
-from agents.cores.srwm import SRWM
+from agents.cores.srwm import SRWM, SelfReferential
 from agents.cores.stack import Memory, Stack
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _stack(input_size: int, config: StackConfig, memory: Callable[[int, int], Me
     )
 
 
-def _srwm(input_size: int, config: SRWMConfig, memory: type[SRWM] | type[SRDelta]) -> Stack:
+def _srwm(input_size: int, config: SRWMConfig, memory: type[SelfReferential]) -> Stack:
     def build(hidden_size: int, heads: int) -> Memory:
         scales = config.query_scale, config.initial_key_scale
         return memory(hidden_size, heads, config.input, *scales)

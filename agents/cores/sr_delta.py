@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from agents.cores.base import FastWeights, RowBlock, State
-from agents.cores.head_input import HeadInputName, head_input
-from agents.cores.srwm import blocks_of_base, draw_base, tell
-from agents.cores.stack import Memory
+from agents.cores.base import State
+from agents.cores.srwm import SelfReferential
 from agents.ops.delta import delta
 from agents.ops.srwm import srwm
 
 
-class SRDelta(Memory):
+class SRDelta(SelfReferential):
     """The paper's "SR-Delta": a head's SRWM emits query, key, value and learning rate of its delta
     rule.
 
@@ -22,18 +20,9 @@ class SRDelta(Memory):
     matrices, which modify themselves, and not of the fast weights that they programme.
     """
 
-    def __init__(
-        self,
-        hidden_size: int,
-        heads: int,
-        input: HeadInputName,
-        query_scale: float,
-        key_scale: float,
-    ) -> None:
-        super().__init__(hidden_size, heads)
-        self.inputs = head_input(input, hidden_size, heads)
-        outputs = 3 * self.head_size + 1
-        self.base = draw_base(heads, self.head_size, outputs, query_scale, key_scale)
+    @property
+    def outputs(self) -> int:
+        return 3 * self.head_size + 1
 
     def initial_state(self, batch: int) -> State:
         size = self.head_size
@@ -50,10 +39,3 @@ class SRDelta(Memory):
         beta = beta.squeeze(-1).sigmoid()
         y, weights = delta(q.softmax(-1), k.softmax(-1), v, beta, first, weights)
         return y, (shift, weights)
-
-    def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
-        shift, _ = state
-        return [tell(self.base, self.inputs(h), first, shift)]
-
-    def row_blocks(self) -> dict[str, RowBlock]:
-        return blocks_of_base(self.base)

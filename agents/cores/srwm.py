@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -14,15 +16,15 @@ BLOCKS = ("y", "q", "k", "beta")
 """The row blocks of the matrix, each with a learning rate of its own."""
 
 
-class SRWM(Memory):
-    """Heads that modify themselves (Irie et al. 2022, section 3).
+class SelfReferential(Memory):
+    """A memory whose heads are matrices that modify themselves, `srwm` being what they compute.
 
-    The state is the shift of the matrices from their learnt base [B, H, R, D], so that a learner's
-    update of the base composes with a state that a worker has carried over.
+    The first tensor of the state is the shift of the matrices from their learnt base [B, H, R, D],
+    so that a learner's update of the base composes with a state that a worker has carried over.
 
     Args:
         hidden_size: of the layer's input and output.
-        heads: H; each has D = hidden_size / heads inputs and as many outputs.
+        heads: H; each reads D = hidden_size / heads numbers.
         input: what a head reads, see `head_input`; the paper's RL code has "softmax".
         query_scale: initial size of the rows that make queries, see `draw_base`.
         key_scale: initial size of the rows that make keys.
@@ -38,7 +40,26 @@ class SRWM(Memory):
     ) -> None:
         super().__init__(hidden_size, heads)
         self.inputs = head_input(input, hidden_size, heads)
-        self.base = draw_base(heads, self.head_size, self.head_size, query_scale, key_scale)
+        self.base = draw_base(heads, self.head_size, self.outputs, query_scale, key_scale)
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """E, the output rows of each head's matrix."""
+
+    def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
+        return [tell(self.base, self.inputs(h), first, state[0])]
+
+    def row_blocks(self) -> dict[str, RowBlock]:
+        return blocks_of_base(self.base)
+
+
+class SRWM(SelfReferential):
+    """Heads that modify themselves (Irie et al. 2022, section 3); each has D outputs."""
+
+    @property
+    def outputs(self) -> int:
+        return self.head_size
 
     def initial_state(self, batch: int) -> State:
         return (self.base.new_zeros(batch, *self.base.shape),)
@@ -46,12 +67,6 @@ class SRWM(Memory):
     def remember(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
         y, shift = srwm(self.base, self.inputs(h), first, *state)
         return y, (shift,)
-
-    def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
-        return [tell(self.base, self.inputs(h), first, *state)]
-
-    def row_blocks(self) -> dict[str, RowBlock]:
-        return blocks_of_base(self.base)
 
 
 def draw_base(
