@@ -25,9 +25,10 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 check-gpu: $(VENV)/.dev
-	$(VENV)/bin/python -m results.check_gpu $(or $(ARGS),results/bench/gpu.json)
+	$(VENV)/bin/python -m launch.bench.check_gpu $(or $(ARGS),docs/results/bench/gpu.json)
 
 clean:
 	rm -rf $(VENV)

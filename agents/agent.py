@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,6 +11,7 @@ from agents.config import AgentConfig
 from agents.cores import CORES, Core, FastWeights, State, unroll
 from agents.cores.base import RowBlock
 from agents.encoders import FEATURES, make_encoder
+from agents.precision import encoder_dtype
 
 # A batch of an unroll is encoded in pieces of this many frames on a CPU: the activations of a piece
 # stay in its caches, which is twice as fast as one large batch (and no faster below 64 frames).
@@ -118,39 +117,13 @@ def make_agent(
         ValueError: if the encoder cannot read such observations.
     """
     agent = Agent(
-        make_encoder(config.encoder, observation_shape),
+        make_encoder(config.encoder, observation_shape, config.encoder_options),
         CORES[config.core](config, FEATURES + 1, unroll_length),
         num_actions,
-        _encoder_dtype(config.precision, torch.device(device)),
+        encoder_dtype(config.precision, torch.device(device)),
         config.bptt,
     )
     with torch.no_grad():
         for parameter in agent.policy.parameters():
             parameter.mul_(config.policy_scale)
     return agent.to(device)
-
-
-def _encoder_dtype(precision: str, device: torch.device) -> torch.dtype:
-    if precision != "auto":
-        return getattr(torch, precision)
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported()
-    else:
-        # A rule, because a stopwatch may tell the processes of one run different things. Without
-        # AVX512_BF16 bfloat16 is emulated. With it AMD is twice as fast as in float32, and Intel
-        # without AMX slower (measured, see results/); Intel with AMX was not measured.
-        fast = torch.cpu._is_avx512_bf16_supported() and (
-            torch.cpu._is_amx_tile_supported() or _cpu_is_amds()
-        )
-    return torch.bfloat16 if fast else torch.float32
-
-
-@functools.cache
-def _cpu_is_amds() -> bool:
-    return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()
-
-
-def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw actions [...] int64 from the categorical policy `logits` [..., A]."""
-    flat = logits.flatten(0, -2).softmax(-1)
-    return torch.multinomial(flat, 1, generator=generator).view(logits.shape[:-1])

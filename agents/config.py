@@ -2,74 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
-from agents.cores import CORES
-from agents.cores.head_input import HeadInputName
+from agents.cores import BUILT_IN, CORES
+from agents.cores.base import Positive
+from agents.cores.lstm import LSTMConfig
+from agents.cores.srwm import Scale, SRWMConfig
+from agents.cores.stack import StackConfig
+from agents.encoders import BUILT_IN as BUILT_IN_ENCODERS
 from agents.encoders import ENCODERS
 
-Positive = Annotated[int, Field(gt=0)]
-Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+def _one_of(names: Mapping[str, object], *more: str) -> AfterValidator:
+    """Accept a registered name; asked when a value is read, so a user's own modules count."""
 
-def _one_of(names: list[str]) -> AfterValidator:
     def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"{value!r} is none of {', '.join(names)}")
+        if value not in (*more, *names):
+            close = get_close_matches(value, [*more, *names], n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"{value!r} is none of {', '.join([*more, *names])}{hint}")
         return value
 
     return AfterValidator(check)
-
-
-class LSTMConfig(BaseModel):
-    """Sizes of the LSTM core."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    hidden_size: Positive = 256
-
-
-class StackConfig(BaseModel):
-    """Sizes of a core that is a stack of fast weights; the defaults are the paper's RL network."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    hidden_size: Positive = 128
-    layers: Positive = 2
-    heads: Positive = 8
-    feedforward_factor: Positive = 4
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> StackConfig:
-        if self.hidden_size % self.heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}"
-            )
-        return self
-
-
-class SRWMConfig(StackConfig):
-    """The self-referential cores: `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`.
-
-    `fake_srwm` has neither queries nor keys, so no scales.
-    """
-
-    input: HeadInputName = "layernorm"
-    """What a head reads of its layer's input: `layernorm` normalises it over all heads, `softmax`
-    is the paper's RL code (it hardly learns to remember, see agents/cores/README.md), `none`
-    changes nothing."""
-    query_scale: Scale = 1.0
-    """Initial size of the rows that make queries, in units of the paper's."""
-    key_scale: Scale | None = None
-    """Initial size of the rows that make keys; null: 8, but the paper's 1 with `input: softmax`.
-    Keys that are less sharp than queries let the matrix grow without bound in long episodes."""
-
-    @property
-    def initial_key_scale(self) -> float:
-        """`key_scale`, or what it is by default."""
-        return self.key_scale or (1.0 if self.input == "softmax" else 8.0)
 
 
 class AgentConfig(BaseModel):
@@ -77,8 +35,8 @@ class AgentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    encoder: Annotated[str, _one_of(["auto", *ENCODERS])] = "auto"
-    core: Annotated[str, _one_of([*CORES])] = "srwm"
+    encoder: Annotated[str, _one_of(ENCODERS, "auto")] = "auto"
+    core: Annotated[str, _one_of(CORES)] = "srwm"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the encoder; core, heads and losses are always float32. `auto` is what is faster here."""
     bptt: Positive | None = None
@@ -91,3 +49,18 @@ class AgentConfig(BaseModel):
     srwm: SRWMConfig = SRWMConfig()
     """Of `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`."""
     delta: StackConfig = StackConfig()
+    core_options: dict[str, Any] = {}
+    """For a core of the user's own (`imports`): what its builder reads."""
+    encoder_options: dict[str, Any] = {}
+    """For an encoder of the user's own (`imports`): keyword arguments of its builder."""
+
+    @model_validator(mode="after")
+    def _options_have_a_reader(self) -> AgentConfig:
+        if self.core_options and self.core in BUILT_IN:
+            raise ValueError(
+                f"core_options: core {self.core!r} does not read them; its settings are in the "
+                "sections lstm, srwm and delta"
+            )
+        if self.encoder_options and self.encoder in ("auto", *BUILT_IN_ENCODERS):
+            raise ValueError(f"encoder_options: encoder {self.encoder!r} has none: leave them out")
+        return self

@@ -65,12 +65,6 @@ def make(task: str) -> Any:
         raise ValueError(f"task {task!r} cannot be made: {reason}") from None
 
 
-def import_procgen() -> ModuleType:
-    """Import `procgen`, which imports gym."""
-    _drop_gym_notices()
-    return importlib.import_module("procgen")
-
-
 def _drop_gym_notices() -> None:
     """Keep gym from printing that it is unmaintained, in every process that imports it.
 
@@ -104,3 +98,9 @@ def _hint(task: str) -> str:
     if not close:
         return f"give a ProcGen game, a suite ({', '.join(SUITES)}), a Gymnasium id or gym:ID"
     return f"did you mean {' or '.join(repr(prefix + colon + by_lower[name]) for name in close)}?"
+
+
+def import_procgen() -> ModuleType:
+    """Import `procgen`, which imports gym."""
+    _drop_gym_notices()
+    return importlib.import_module("procgen")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from launch.config import RunConfig, UnsettledLaunch
-from launch.flow import Flow
+from launch.config.schema import RunConfig, UnsettledLaunch
+from launch.flow.base import Flow
 
 
 def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
     """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
     assert not isinstance(config.launch, UnsettledLaunch)
     if config.launch.mode == "local":
-        from launch.local import LocalFlow
+        from launch.flow.local import LocalFlow
 
         return LocalFlow(config, saved)
-    from launch.cluster import RayFlow  # Ray is imported only where it is used
+    from launch.cluster.flow import RayFlow  # Ray is imported only where it is used
 
     return RayFlow(config, saved)

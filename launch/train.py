@@ -11,38 +11,18 @@ from typing import Any
 
 from rich.console import Console
 
-from agents import Agent
-from envs import require_games
-from launch.build import build_agent
-from launch.config import RunConfig
-from launch.dashboard import Dashboard
-from launch.errors import RunError, UserError
-from launch.flow import Flow
-from launch.memory_watch import MemoryWatch
-from launch.metrics import Metrics
+from launch.config.schema import RunConfig
+from launch.errors import RunError
+from launch.flow.base import Flow
 from launch.placement import make_flow
-from launch.progress import make_display
-from launch.run import RunFolder
-from learners import TrainingDivergedError, load_agent
+from launch.run.dashboard import Dashboard
+from launch.run.display import make_display
+from launch.run.folder import RunFolder
+from launch.run.memory_watch import MemoryWatch
+from launch.run.metrics import Metrics
+from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
-
-
-def check(config: RunConfig, saved: dict[str, Any] | None = None) -> Agent:
-    """Refuse before any work starts what would fail later; return the agent that it took.
-
-    Raises:
-        UserError: if the environments are not there, or do not go together with each other, with
-            the network, or the network with the checkpoint.
-    """
-    try:
-        require_games(config.envs)
-        agent = build_agent(config)
-        if saved:
-            load_agent(agent, saved["learner"]["agent"])
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    return agent
 
 
 def train(

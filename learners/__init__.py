@@ -1,11 +1,11 @@
 """From rollouts to weights. Knows nothing of Ray or environments."""
 
-from learners.batch import Batch, Stage, pinned
-from learners.config import LearnerConfig
 from learners.group import join_group, open_store
-from learners.learner import Learner, TrainingDivergedError, Weights, load_agent
-from learners.memory import MemoryReport
-from learners.rollout import Rollout
+from learners.impala.batch import Batch, Stage, pinned
+from learners.impala.config import LearnerConfig
+from learners.impala.learner import Learner, TrainingDivergedError, Weights, load_agent
+from learners.impala.rollout import Rollout
+from learners.introspection import MemoryReport
 from learners.schedule import Schedule
 
 __all__ = [

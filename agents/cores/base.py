@@ -5,42 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+from agents.cores.fast_weights import FastWeights
+
+Positive = Annotated[int, Field(gt=0)]
+"""A count or a size in a configuration."""
+
 
 State = tuple[Tensor, ...]
 """What a core carries from step to step: tensors [B, ...], zero at an episode's start."""
-
-
-class FastWeights(NamedTuple):
-    """What one layer of fast weights did at each step of an unroll, without gradients.
-
-    T steps, B environments, H heads; all float32 unless the core is of another type.
-    """
-
-    rates: dict[str, Tensor]
-    """From a row block (`y`, `q`, `k` and `beta`; in the Delta Net only `beta`) to the rate of its
-    update that the layer chose, [T, B, H], in 0..1."""
-    change: Tensor
-    """[T, B, H], the Frobenius norm of the update that the step made."""
-    shift: Tensor
-    """[T, B, H], the Frobenius norm of what is carried after the step, relative to the norm of the
-    base weights; absolute in the Delta Net, which has no base."""
-    key_entropy: Tensor
-    """[T, B, H], in nats, of the key that the update was written to; log D if it is uniform."""
-    query_entropy: Tensor
-    """[T, B, H], in nats, of the query."""
-    norm: Tensor
-    """[T, B, H], the Frobenius norm of the whole matrix after the step."""
-    size: int
-    """D, the length of a key and of a query."""
-
-    @property
-    def relative_change(self) -> Tensor:
-        """[T, B, H], `change` over `norm`."""
-        return self.change / self.norm
 
 
 class RowBlock(NamedTuple):

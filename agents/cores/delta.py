@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from agents.cores.base import FastWeights, RowBlock, State, row_blocks
-from agents.cores.srwm import entropy
+from agents.cores.base import RowBlock, State, row_blocks
+from agents.cores.fast_weights import FastWeights, entropy
 from agents.cores.stack import Memory
 from agents.ops.delta import delta
 from agents.ops.reset import reset

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agents.cores.base import Core, FastWeights, RowBlock, State
+from agents.cores.base import Core, RowBlock, State
+from agents.cores.fast_weights import FastWeights
 
 
 class NoCarry(Core):

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from agents.cores.base import FastWeights, RowBlock, State, row_blocks
+from agents.cores.base import RowBlock, State, row_blocks
+from agents.cores.fast_weights import BLOCKS, FastWeights, tell
 from agents.cores.head_input import HeadInputName, head_input
-from agents.cores.stack import Memory
-from agents.ops.srwm import LEARNING_RATES, reference, srwm
+from agents.cores.stack import Memory, StackConfig
+from agents.ops.srwm import LEARNING_RATES, srwm
 
-BLOCKS = ("y", "q", "k", "beta")
-"""The row blocks of the matrix, each with a learning rate of its own."""
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SRWMConfig(StackConfig):
+    """The self-referential cores: `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`.
+
+    `fake_srwm` has neither queries nor keys, so no scales.
+    """
+
+    input: HeadInputName = "layernorm"
+    """What a head reads of its layer's input: `layernorm` normalises it over all heads, `softmax`
+    is the paper's RL code (it hardly learns to remember, see agents/cores/README.md), `none`
+    changes nothing."""
+    query_scale: Scale = 1.0
+    """Initial size of the rows that make queries, in units of the paper's."""
+    key_scale: Scale | None = None
+    """Initial size of the rows that make keys; null: 8, but the paper's 1 with `input: softmax`.
+    Keys that are less sharp than queries let the matrix grow without bound in long episodes."""
+
+    @property
+    def initial_key_scale(self) -> float:
+        """`key_scale`, or what it is by default."""
+        return self.key_scale or (1.0 if self.input == "softmax" else 8.0)
 
 
 class SelfReferential(Memory):
@@ -91,25 +115,3 @@ def blocks_of_base(base: Tensor) -> dict[str, RowBlock]:
     rows, size = base.shape[-2:]
     sizes = (rows - 2 * size - LEARNING_RATES, size, size, LEARNING_RATES)
     return row_blocks(base, -2, dict(zip(BLOCKS, sizes, strict=True)))
-
-
-def tell(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> FastWeights:
-    """Tell what a self-referential weight matrix does in `srwm` of the same arguments."""
-    steps = list(reference.steps(base, x, first, shift))
-    rates = torch.stack([step.rates for step in steps]).unbind(-1)
-    return FastWeights(
-        rates=dict(zip(BLOCKS, rates, strict=True)),
-        # The norm of an outer product is the product of the norms.
-        change=torch.stack([step.update.norm(dim=-1) * step.key.norm(dim=-1) for step in steps]),
-        shift=torch.stack([step.shift.norm(dim=(-2, -1)) for step in steps])
-        / base.norm(dim=(-2, -1)),
-        key_entropy=entropy(torch.stack([step.key for step in steps])),
-        query_entropy=entropy(torch.stack([step.query for step in steps])),
-        norm=torch.stack([(base + step.shift).norm(dim=(-2, -1)) for step in steps]),
-        size=base.shape[-1],
-    )
-
-
-def entropy(probabilities: Tensor) -> Tensor:
-    """Return the entropy of [..., D] in nats, [...]."""
-    return torch.special.entr(probabilities).sum(-1)

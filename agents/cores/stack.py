@@ -7,9 +7,30 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor, nn
 
-from agents.cores.base import Core, FastWeights, RowBlock, State
+from agents.cores.base import Core, Positive, RowBlock, State
+from agents.cores.fast_weights import FastWeights
+
+
+class StackConfig(BaseModel):
+    """Sizes of a core that is a stack of fast weights; the defaults are the paper's RL network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    hidden_size: Positive = 128
+    layers: Positive = 2
+    heads: Positive = 8
+    feedforward_factor: Positive = 4
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> StackConfig:
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}"
+            )
+        return self
 
 
 class Memory(nn.Module, ABC):

@@ -18,8 +18,8 @@ from agents.ops.srwm import fused, srwm
 from launch.bench.core_report import CoreRow, CoreSpeed, LoopRow, OpRow, SizeRow
 from launch.bench.flops import BACKWARD, fast_weight_flops
 from launch.bench.problems import OPS, Problem, Unroll, draw_srwm, passes
-from launch.bench.timing import Work, clock, medians, replayed, saved_bytes
 from launch.errors import RunError, UserError
+from launch.machine.timing import Work, clock, medians, replayed, saved_bytes
 
 
 def core_speed(name: str, problem: Problem, step: Callable[[str], None]) -> CoreSpeed:

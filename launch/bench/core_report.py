@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from rich.table import Table
 
-from launch.bench.figures import Figure, table
-from launch.bench.machine import machine
 from launch.bench.problems import Problem
+from launch.bench.targets import Figure
+from launch.machine.facts import machine
+from launch.report.table import table
 
 
 class CoreRow(NamedTuple):

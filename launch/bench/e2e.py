@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from statistics import harmonic_mean
 from typing import NamedTuple
@@ -13,26 +11,25 @@ from typing import NamedTuple
 import torch
 from rich.table import Table
 
-from launch.bench.figures import table
-from launch.bench.machine import machine
-from launch.bench.memory import memory_gb
-from launch.bench.parts import (
+from launch.config.schema import RunConfig
+from launch.flow.resources import (
+    acting_device,
+    cpu_count,
+    learners_at_once,
+    learning_device,
+    share_a_gpu,
+    worker_threads,
+)
+from launch.machine.facts import machine
+from launch.machine.parts import (
     acting_rate,
     apart,
     environments_rate,
     learning_rate,
     staging_rate,
+    whole,
 )
-from launch.build import (
-    acting_device,
-    cpu_count,
-    learners_at_once,
-    learning_device,
-    worker_threads,
-)
-from launch.config import RunConfig
-from launch.gpus import share_a_gpu
-from launch.placement import make_flow
+from launch.report.table import table
 
 ADVICE = {
     "staging": "more learner.devices, which share the copies",
@@ -40,7 +37,6 @@ ADVICE = {
     "acting": "more launch.envs_per_worker (larger batches), or more launch.workers on more cores",
     "environments": "more envs.threads, or more launch.workers on more cores",
 }
-WARM_UP_UPDATES = 5
 
 
 class Parts(NamedTuple):
@@ -176,19 +172,3 @@ def verdict(result: EndToEnd) -> str:
             "try launch.worker_threads, launch.learner_threads and launch.queue_batches"
         )
     return f"bound by {result.limit}: {ADVICE[result.limit]}"
-
-
-def whole(config: RunConfig, seconds: float) -> tuple[float, float]:
-    """Run for `seconds` after a warm-up; return frames per second and the highest memory in GB."""
-    endless = config.model_copy(update={"total_frames": 2**62})
-    memory = 0.0
-    with closing(make_flow(endless)) as flow:
-        for _ in range(WARM_UP_UPDATES):
-            report = flow.update()
-        before, started, next_look = report.frames, time.perf_counter(), seconds / 8
-        while (elapsed := time.perf_counter() - started) < seconds:
-            report = flow.update()
-            if elapsed >= next_look:  # it costs time, so it is done seldom
-                memory = max(memory, memory_gb())
-                next_look += seconds / 4
-        return (report.frames - before) / elapsed, memory or memory_gb()

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import agents.ops.delta
 import agents.ops.srwm  # noqa: F401  (both register torch.ops)
-from launch.bench.timing import Work, wall_clock
+from launch.machine.timing import Work, wall_clock
 
 # A backward pass has two products for each of the forward pass's, thus twice as many operations.
 BACKWARD = 2

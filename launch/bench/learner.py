@@ -10,17 +10,18 @@ from typing import NamedTuple
 import torch
 from rich.table import Table
 
-from launch.bench.batch import random_pieces
-from launch.bench.figures import table
 from launch.bench.flops import copy_rate, count_flops, matmul_rate
 from launch.bench.laps import watched
-from launch.bench.machine import machine
-from launch.bench.timing import wall_clock
-from launch.build import build_learner, cpu_count
-from launch.config import RunConfig
+from launch.config.schema import RunConfig
 from launch.errors import RunError
+from launch.flow.build import build_learner
+from launch.flow.resources import cpu_count
+from launch.machine.facts import machine
+from launch.machine.rollouts import random_pieces
+from launch.machine.timing import wall_clock
+from launch.report.table import table
 from learners import Batch, Learner, Rollout, TrainingDivergedError
-from learners.learner import INTROSPECT_EVERY
+from learners.impala.learner import INTROSPECT_EVERY
 
 FEWEST_ROUNDS = 4
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from agents.config import AgentConfig
 from agents.ops.delta import delta
 from agents.ops.srwm import LEARNING_RATES, srwm
-from launch.bench.timing import Work
+from launch.machine.timing import Work
 
 
 class Unroll(NamedTuple):

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from launch.bench.figures import table
-from launch.config import RunConfig, load_config
+from launch.config.schema import RunConfig
+from launch.config.source import load_config
 from launch.errors import RunError, UserError
-from launch.local import LocalFlow
+from launch.flow.local import LocalFlow
 from launch.report.curves import Curve, Panel, draw
+from launch.report.table import table
 from learners import TrainingDivergedError
 
 TASKS = ("tmaze", "recall", "recall-30", "recall-100")

@@ -13,7 +13,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from launch.flow import RolloutInfo, UpdateReport
+from launch.flow.base import RolloutInfo, UpdateReport
 
 STEPS = 50
 ENVS = 32

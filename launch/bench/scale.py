@@ -18,9 +18,6 @@ import psutil
 import ray
 from rich.table import Table
 
-from launch.bench.figures import Figure, table
-from launch.bench.machine import machine
-from launch.bench.memory import memory_gb
 from launch.bench.replay import (
     ENVS,
     STEPS,
@@ -29,8 +26,11 @@ from launch.bench.replay import (
     ReplayWorker,
     WholeReplayWorker,
 )
-from launch.cluster import RayFlow
-from launch.config import RunConfig
+from launch.bench.targets import Figure
+from launch.cluster.flow import RayFlow
+from launch.config.schema import RunConfig
+from launch.machine.facts import machine, memory_gb
+from launch.report.table import table
 
 WARM_UP_ROLLOUTS = 4  # of each worker
 WANTED = 500  # rollouts/s of references, on two cores

@@ -1,1 +1,1 @@
-"""Pictures of what was measured."""
+"""Turn results into tables, pictures and videos."""

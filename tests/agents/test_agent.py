@@ -5,8 +5,10 @@ import torch
 
 import agents.agent
 from agents import Agent, AgentConfig, make_agent, sample
-from agents.config import LSTMConfig, SRWMConfig, StackConfig
+from agents.config import SRWMConfig
 from agents.cores import CORES, Core
+from agents.cores.lstm import LSTMConfig
+from agents.cores.stack import StackConfig
 
 T, B, A = 6, 3, 5
 UNROLL = 4  # of a learner; a memory that is not carried over begins anew inside T
@@ -111,7 +113,8 @@ def test_bfloat16_is_the_encoders_alone(encoder):
 def test_auto_is_the_precision_that_is_faster_here(instructions, amx, amd, wanted, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr("agents.agent._cpu_is_amds", lambda: amd)
+    vendor = "AuthenticAMD" if amd else "GenuineIntel"
+    monkeypatch.setattr("agents.precision.cpu_fields", lambda field: [vendor])
     assert make_agent(AgentConfig(encoder="mlp"), (3,), 2, UNROLL).dtype == wanted
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from agents.encoders import ENCODERS, FEATURES, MLPEncoder, make_encoder
+from agents.encoders import ENCODERS, FEATURES, make_encoder
+from agents.encoders.mlp import MLPEncoder
 
 IMAGE = (64, 64, 3)
 

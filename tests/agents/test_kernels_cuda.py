@@ -17,7 +17,7 @@ from agents.ops import kernels
 from agents.ops.kernels import cuda
 from agents.ops.kernels.spec import KernelUnavailableError, Spec
 from agents.ops.srwm import fused
-from results import registers
+from launch.bench import registers
 
 bindings = pytest.importorskip("cuda.bindings", reason="NVRTC is not installed: extra `cuda`")
 

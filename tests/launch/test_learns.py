@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from launch.build import build_agent
-from launch.config import load_config
-from launch.evaluate import evaluate
-from launch.local import LocalFlow
+from launch.config.source import load_config
+from launch.flow.build import build_agent
+from launch.flow.local import LocalFlow
+from launch.play.evaluate import evaluate
 from learners import load_agent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from launch.config import read_yaml
+from launch.config.source import read_yaml
 from learners import checkpoint as store
 from tests.launch.driver import STOP
 from tests.launch.runs import checkpoint, checkpoints, main, rows

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from learners import Learner, LearnerConfig, join_group, open_store
-from tests.learners.test_learner import T, batch_for, network, poison
+from tests.learners.impala.test_learner import T, batch_for, network, poison
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

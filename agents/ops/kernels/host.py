@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from agents.cpu_info import cpu_fields
 from agents.ops.kernels.compiled import HERE, cached
 from agents.ops.kernels.spec import KernelUnavailableError, Launch, Spec
 
@@ -70,9 +71,7 @@ def _compile(compiler: list[str], spec: Spec, target: Path) -> None:
 
 
 def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
+    """Return the machine and all that distinguishes processors' instructions."""
     named = ("model name", "flags", "Features", "CPU part")
-    return platform.machine() + "".join(sorted({x for x in lines if x.startswith(named)}))
+    fields = (f"{name}: {value}" for name in named for value in sorted(set(cpu_fields(name))))
+    return " ".join([platform.machine(), *fields])

@@ -1,0 +1,49 @@
+"""What all commands share: where they print, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from launch.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+console = Console()
+notes = Console(stderr=True)
+
+
+def file_in_a_folder(_: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse before the work what could not be written after it."""
+    if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        raise UserError(
+            f"{option.opts[0]} {file}: {file.parent} is not a folder that can be written to"
+        )
+    return file
+
+
+json_option = click.option(
+    "--json",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=file_in_a_folder,
+    help="Write the figures here too.",
+)
+
+
+def write_json(file: Path | None, figures: dict[str, object]) -> None:
+    """Write figures to the file that `json_option` named, if it did."""
+    if file:
+        file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def help_without_command(context: click.Context) -> None:
+    """Print a group's help if none of its commands is named."""
+    if not context.invoked_subcommand:
+        click.echo(context.get_help())

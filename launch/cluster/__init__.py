@@ -1,0 +1,1 @@
+"""Run the parts as Ray actors, on one machine or many."""

@@ -1,0 +1,115 @@
+"""The parts as Ray actors: each in a process of its own, on any node."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import ray
+import torch
+
+from launch.config.schema import RunConfig
+from launch.flow.base import RolloutInfo, UpdateReport
+from launch.flow.build import build_learner, build_worker
+from launch.flow.resources import learner_threads, learning_device, worker_threads
+from learners import Batch, Learner, Rollout, Weights, join_group, open_store
+
+R = TypeVar("R")
+
+
+class WorkerActor:
+    """A rollout worker in its own process."""
+
+    def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
+        run = RunConfig.model_validate(config)
+        torch.set_num_threads(worker_threads(run))
+        self.worker = build_worker(run, index, life)
+
+    @ray.method(num_returns=2)
+    def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
+        """Act with `weights`."""
+        return self.worker.rollout(weights)
+
+
+class LearnerActor:
+    """A learner in its own process; several of them share every batch.
+
+    While one thread learns from a batch, another stages the next one. What else is asked of the
+    learner waits for its turn in the first.
+    """
+
+    learner: Learner
+
+    def __init__(self, config: dict[str, Any], rank: int) -> None:
+        self.run = RunConfig.model_validate(config)
+        self.rank = rank
+        torch.set_num_threads(learner_threads(self.run))
+        self.store: Any = None
+        self._staging = ThreadPoolExecutor(1, "staging")
+        self._learning = ThreadPoolExecutor(1, "learning")
+        self._updates = 0  # that have been begun
+        self._turns = asyncio.Condition()
+
+    def meeting_place(self) -> tuple[str, int]:
+        """Return the host and the port at which the other learners find this one."""
+        host = ray.util.get_node_ip_address()
+        self.store = open_store(host)
+        return host, self.store.port
+
+    async def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
+        """Meet the others, if there are any, and begin, from what an earlier learner saved."""
+        await self._learn(self._start, place, saved)
+
+    @ray.method(num_returns=2)
+    async def update(
+        self, number: int, cuts: list[tuple[int, int]], publish: bool, *rollouts: Rollout
+    ) -> tuple[UpdateReport, Weights | None]:
+        """Learn from the environments [start, stop) of each rollout.
+
+        The new weights are returned where they are to be published.
+
+        Args:
+            number: of the update, from 0: Ray may bring them in another order.
+            cuts: start and stop of each rollout.
+            publish: whether to return weights.
+            rollouts: which together make a batch, or this learner's share of one.
+        """
+        pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
+        loop = asyncio.get_running_loop()
+        batch = await loop.run_in_executor(self._staging, self.learner.stage, pieces)
+        async with self._turns:
+            await self._turns.wait_for(lambda: number == self._updates)
+            update = self._learn(self._update, batch, publish)
+            self._updates += 1
+            self._turns.notify_all()
+        return await update
+
+    async def weights(self) -> Weights:
+        """Return the current parameters."""
+        return await self._learn(lambda: self.learner.weights())
+
+    async def state(self) -> dict[str, Any]:
+        """Return the learner's state for a checkpoint."""
+        return await self._learn(lambda: self.learner.state())
+
+    def _learn(self, function: Callable[..., R], *args: Any) -> Future[R]:
+        """Call a function in the one thread that learns, after what it has been asked before."""
+        return asyncio.get_running_loop().run_in_executor(self._learning, function, *args)
+
+    def _start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
+        group = None
+        if place:
+            device, size = learning_device(self.run), self.run.learner.devices
+            group = join_group(device, self.rank, size, *place, self.store)
+        self.learner = build_learner(self.run, group)
+        if saved:
+            self.learner.load(saved)
+
+    def _update(self, batch: Batch, publish: bool) -> tuple[UpdateReport, Weights | None]:
+        learner = self.learner
+        metrics = learner.step(batch)
+        report = UpdateReport(learner.frames, learner.version, metrics, [], 0.0)
+        return report, learner.weights() if publish else None

@@ -1,0 +1,158 @@
+"""Read a configuration from YAML files and KEY=VALUE overrides."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from envs import EnvsConfig
+from launch.config.schema import RunConfig, UnsettledLaunch
+from launch.errors import UserError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+AUTO = "auto"
+CAN_BE_AUTO = ("workers", "envs_per_worker")
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration: a path, or the name of a file in `configs/`.
+
+    Raises:
+        UserError: if there is none, or if it is not a valid one.
+    """
+    return parse_config(read_yaml(find_config(name)), overrides, f"config {name!r}")
+
+
+def find_config(name: str) -> Path:
+    """Return the file that `name` stands for."""
+    for path in (Path(name), CONFIGS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    raise UserError(f"config {name!r}: no such file, and none of that name among: {known}")
+
+
+def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> RunConfig:
+    """Validate a tree of plain values after `key.key=value` overrides.
+
+    Where `launch` says `auto`, it is an `UnsettledLaunch`.
+
+    Raises:
+        UserError: naming the first key that is wrong.
+    """
+    tree = copy.deepcopy(tree)  # overrides are written into it
+    for override in overrides:
+        _apply(tree, override)
+    launch = tree.get("launch")
+    if not isinstance(launch, dict):
+        launch = {}
+    auto = tuple(key for key in CAN_BE_AUTO if launch.get(key) == AUTO)
+    if not auto:
+        return _validate(tree, source)
+    # As many as there are tasks: numbers with which all else can be checked.
+    config = _validate({**tree, "launch": {**launch, **dict.fromkeys(auto, _tasks(tree))}}, source)
+    if config.launch.address:
+        keys = " and ".join(f"launch.{key}" for key in auto)
+        raise UserError(
+            f"{keys}: auto measures this machine; with launch.address use a number for each"
+        )
+    unsettled = UnsettledLaunch(**config.launch.model_dump(), auto=auto)
+    return config.model_copy(update={"launch": unsettled})
+
+
+def _tasks(tree: dict[str, Any]) -> int:
+    """Return the number of tasks, or one where they are not valid."""
+    try:
+        return len(EnvsConfig.model_validate(tree.get("envs")).tasks)
+    except ValidationError:
+        return 1
+
+
+def _validate(tree: dict[str, Any], source: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        key = ".".join(str(part) for part in first["loc"])
+        more = f" (and {len(others)} more)" if others else ""
+        raise UserError(f"{source}: {_explain(key, first)}{more}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one mapping from a YAML file.
+
+    Raises:
+        UserError: if it cannot be read, or is not one.
+    """
+    try:
+        tree = yaml.load(path.read_text(), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected `key: value` lines, found {type(tree).__name__}")
+    return tree
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the YAML text from which `parse_config` makes an equal configuration."""
+    assert not isinstance(config.launch, UnsettledLaunch)
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def override_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the dotted keys that the overrides set."""
+    return [_split(override)[0] for override in overrides]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 6e-4 as a string; everyone means the number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, text = _split(override)
+    *parents, last = key.split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise UserError(f"{override}: {parent!r} holds a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"{override}: {text!r} is not a valid YAML value") from None
+
+
+def _split(override: str) -> tuple[str, str]:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserError(f"{override!r} is not of the form key=value or section.key=value")
+    return key, text
+
+
+def _explain(key: str, error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"{key}: there is no such key"
+    if error["type"] == "missing":
+        return f"{key}: is required"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message[0].lower()}{message[1:]}, not {error['input']!r}"

@@ -1,0 +1,1 @@
+"""Install the system on machines without a network."""

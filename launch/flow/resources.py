@@ -1,0 +1,101 @@
+"""What the actors reserve of the GPUs, as Ray counts them: in shares of one, each on one GPU."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+import torch
+
+from launch.config.schema import RunConfig
+from launch.errors import UserError
+
+UNITS = 10_000  # of a GPU: Ray knows no smaller share
+
+
+class Gpus(NamedTuple):
+    """What each actor reserves."""
+
+    learner: float
+    worker: float
+
+
+def share_out(gpus: int, config: RunConfig, workers: int) -> Gpus:
+    """Return what each actor reserves where there are so many GPUs.
+
+    Raises:
+        UserError: if they do not suffice for the learners and so many workers.
+    """
+    launch, learners = config.launch, config.learner.devices
+    if not gpus:
+        return Gpus(learner=0, worker=0)
+    if learners * launch.learner_gpus > gpus or workers > room(gpus, config):
+        raise UserError(
+            f"{learners} learners x launch.learner_gpus {launch.learner_gpus:g} and "
+            f"{workers} workers x launch.worker_gpus {launch.worker_gpus:g} do not fit on the "
+            f"{gpus} GPUs here"
+        )
+    return Gpus(launch.learner_gpus, launch.worker_gpus)
+
+
+def room(gpus: int, config: RunConfig) -> int:
+    """Return for how many workers there is a share of a GPU beside the learners'."""
+    learner, worker = _units(config.launch.learner_gpus), _units(config.launch.worker_gpus)
+    if not (gpus and worker):
+        return sys.maxsize
+    with_a_learner = min(gpus, config.learner.devices)  # several have a whole GPU each, or none
+    return with_a_learner * ((UNITS - learner) // worker) + (gpus - with_a_learner) * (
+        UNITS // worker
+    )
+
+
+def share_a_gpu(config: RunConfig) -> bool:
+    """Return whether a worker's share fits on a GPU beside a learner's."""
+    return _units(config.launch.learner_gpus) + _units(config.launch.worker_gpus) <= UNITS
+
+
+def _units(share: float) -> int:
+    return round(UNITS * share)
+
+
+def learning_device(config: RunConfig) -> str:
+    """Return where the learner is."""
+    return "cuda" if config.launch.learner_gpus and torch.cuda.is_available() else "cpu"
+
+
+def acting_device(config: RunConfig) -> str:
+    """Return where workers run the policy."""
+    return "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
+
+
+def worker_threads(config: RunConfig) -> int:
+    """Return the CPU threads of torch in a worker."""
+    # On a cluster a worker has the one CPU that it asks for; here they share what there is.
+    shared = 1 if config.launch.address else cpu_count() // config.launch.workers
+    return config.launch.worker_threads or max(1, shared)
+
+
+def learner_threads(config: RunConfig) -> int:
+    """Return the CPU threads of torch in a learner."""
+    # On a cluster each may have a machine to itself; here they share what there is.
+    shared = cpu_count() if config.launch.address else cpu_count() // config.learner.devices
+    return config.launch.learner_threads or max(1, shared)
+
+
+def learners_at_once(config: RunConfig) -> int:
+    """Return how many learners learn at the same time here."""
+    if learning_device(config) == "cuda":
+        return config.learner.devices  # each on a GPU
+    return at_once_on_cores(config, cpu_count())
+
+
+def at_once_on_cores(config: RunConfig, cores: int) -> int:
+    """Return how many learners so many cores take: one, if it may use all of them."""
+    threads = min(cores, config.launch.learner_threads or cores)
+    return min(config.learner.devices, cores // threads)
+
+
+def cpu_count() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0))

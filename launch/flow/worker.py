@@ -1,0 +1,134 @@
+"""The rollout worker: environments, a copy of the policy, and nothing of Ray."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from agents import Agent, sample
+from envs import EpisodeTracker, VectorEnv
+from launch.flow.base import RolloutInfo
+from learners import Rollout, Weights, load_agent, pinned
+
+
+class RolloutWorker:
+    """Steps N environments with the policy it was last given.
+
+    Where environments step in threads of their own they come in several groups that take turns: the
+    policy acts for one group while the others step.
+
+    Args:
+        groups: the environments; together they are the N of a rollout, in this order.
+        agent: the policy, on the device where it acts.
+        unroll_length: T.
+        seed: of the drawing of actions.
+    """
+
+    def __init__(
+        self, groups: Sequence[VectorEnv], agent: Agent, unroll_length: int, seed: int
+    ) -> None:
+        self.groups = tuple(groups)
+        stops = itertools.accumulate(env.num_envs for env in self.groups)
+        self._columns = [
+            (stop - env.num_envs, stop) for env, stop in zip(self.groups, stops, strict=True)
+        ]
+        self.tasks = tuple(task for env in self.groups for task in env.tasks)
+        self.num_envs = len(self.tasks)
+        self.agent = agent.eval()
+        self.device = next(agent.parameters()).device
+        self.unroll_length = unroll_length
+        self.generator = torch.Generator().manual_seed(seed)
+        self.tracker = EpisodeTracker(self.tasks)
+        self.states = [agent.initial_state(env.num_envs) for env in self.groups]
+        self.version = -1
+
+    @torch.inference_mode()
+    def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
+        """Act for `unroll_length` steps with `weights`."""
+        started = time.perf_counter()
+        if weights.version != self.version:
+            load_agent(self.agent, weights.parameters)
+            self.version = weights.version
+        rollout = self._empty()
+        parts = [rollout.columns(*columns) for columns in self._columns]
+        for part, state in zip(parts, self.states, strict=True):
+            for into, carried in zip(part.state, state, strict=True):
+                into[:] = carried.cpu().numpy()
+        for t in range(self.unroll_length):
+            for number, part in enumerate(parts):
+                self._act(number, part, t)
+        for env, part in zip(self.groups, parts, strict=True):
+            _record(env, part, self.unroll_length)
+        episodes = []
+        for reward, first in zip(rollout.reward[1:], rollout.first[1:], strict=True):
+            episodes += self.tracker.step(reward, first)
+        return rollout, RolloutInfo(self.num_envs, episodes, time.perf_counter() - started)
+
+    def save(self) -> dict[str, Any] | None:
+        """Return all that `restore` needs, or None if the environments cannot be saved."""
+        envs: list[bytes] = []
+        for env in self.groups:
+            states = env.save()
+            if states is None:
+                return None
+            envs += states
+        return {
+            "envs": envs,
+            "core": [torch.cat(parts) for parts in zip(*self.states, strict=True)],
+            "generator": self.generator.get_state(),
+            "tracker": self.tracker.state(),
+        }
+
+    def restore(self, tree: dict[str, Any]) -> None:
+        """Continue from `save()`, its arrays as tensors."""
+        for env, (start, stop) in zip(self.groups, self._columns, strict=True):
+            env.restore([state.numpy().tobytes() for state in tree["envs"][start:stop]])
+        core = [tensor.to(self.device) for tensor in tree["core"]]
+        self.states = [tuple(part[slice(*columns)] for part in core) for columns in self._columns]
+        self.generator.set_state(tree["generator"])
+        self.tracker.load({name: value.numpy() for name, value in tree["tracker"].items()})
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self.groups:
+            env.close()
+
+    def _empty(self) -> Rollout:
+        """Allocate a rollout: a new one each time, because the last one may still be read."""
+        steps, envs, spec = self.unroll_length, self.num_envs, self.groups[0].spec
+        empty = pinned if self.device.type == "cuda" else np.empty
+        return Rollout(
+            obs=empty((steps + 1, envs, *spec.observation_shape), spec.observation_dtype),
+            reward=np.empty((steps + 1, envs), np.float32),
+            first=np.empty((steps + 1, envs), np.bool_),
+            action=np.empty((steps, envs), np.int64),
+            logits=np.empty((steps, envs, spec.num_actions), np.float32),
+            version=np.full(envs, self.version, np.int64),
+            state=tuple(
+                np.empty((envs, *tensor.shape[1:]), np.float32) for tensor in self.states[0]
+            ),
+        )
+
+    def _act(self, group: int, part: Rollout, t: int) -> None:
+        """Record what a group shows at step t, and take its next actions."""
+        _record(self.groups[group], part, t)
+        seen = [
+            torch.from_numpy(field[t : t + 1]).to(self.device, non_blocking=True)
+            for field in part[:3]
+        ]
+        output, self.states[group] = self.agent(*seen, self.states[group])
+        logits = output.logits[0].cpu()
+        action = sample(logits, self.generator).numpy()
+        self.groups[group].act(action)
+        part.logits[t] = logits.numpy()
+        part.action[t] = action
+
+
+def _record(env: VectorEnv, part: Rollout, t: int) -> None:
+    """Wait for what an environment group shows, and copy it to row t."""
+    part.obs[t], part.reward[t], part.first[t] = env.observe()

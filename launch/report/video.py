@@ -1,0 +1,74 @@
+"""A recorded episode as a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from numpy.typing import NDArray
+
+from launch.play.trace import Trace
+from launch.report.picture import GAP, SCREEN, VIDEO_DPI, Sheet, draw_panels, panels_height, rgb
+
+FRAMES_PER_SECOND = 15  # ProcGen's own speed
+
+
+def film(trace: Trace, title: str, note: str) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures [H, W, 4] of a video: the frame of each step, and a cursor below it."""
+    sheet = Sheet(SCREEN + GAP + panels_height(trace), title, note, VIDEO_DPI)
+    screen = sheet.add(SCREEN)
+    panels = draw_panels(sheet, trace)
+    # What moves is drawn onto a copy of what does not: a whole figure takes ten times as long.
+    frame = screen.imshow(rgb(trace.obs[0]), interpolation="nearest", animated=True)
+    screen.set(anchor="W")
+    screen.set_axis_off()
+    said = screen.text(
+        1.06, 0.5, "", transform=screen.transAxes, va="center", fontsize=13, animated=True
+    )
+    cursors = [panel.axvline(0, color="black", linewidth=1, animated=True) for panel in panels]
+    canvas = FigureCanvasAgg(sheet.figure)
+    canvas.draw()
+    still = canvas.copy_from_bbox(sheet.figure.bbox)
+    returns = np.cumsum(trace.reward)
+    for t, obs in enumerate(trace.obs):
+        frame.set_data(rgb(obs))
+        said.set_text(
+            f"step {t}\n\nreturn so far: {returns[t]:g}\nvalue estimate: {trace.value[t]:.2f}"
+        )
+        for cursor in cursors:
+            cursor.set_xdata([t, t])
+        canvas.restore_region(still)
+        for artist in (frame, said, *cursors):
+            sheet.figure.draw_artist(artist)
+        yield np.asarray(canvas.buffer_rgba())
+
+
+def write_video(
+    pictures: Iterator[NDArray[np.uint8]], file: Path, advance: Callable[[], None] = lambda: None
+) -> None:
+    """Write pictures [H, W, 4] as an MP4 that browsers play.
+
+    Args:
+        pictures: uint8, all of one size.
+        file: ending in .mp4.
+        advance: called after every picture.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    with av.open(str(file), "w") as container:
+        stream: Any = container.add_stream(
+            "libx264", rate=FRAMES_PER_SECOND, options={"preset": "veryfast", "crf": "26"}
+        )
+        first = next(pictures)
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for pixels in chain([first], pictures):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba")))
+            advance()
+        container.mux(stream.encode(None))

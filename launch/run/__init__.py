@@ -1,0 +1,1 @@
+"""The folder of a run: what is written to it and what is shown meanwhile."""

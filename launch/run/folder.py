@@ -1,0 +1,149 @@
+"""The folder of a run: configuration, metrics, TensorBoard events, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from launch.config.schema import RunConfig
+from launch.config.source import dump_config, override_keys, parse_config, read_yaml
+from launch.errors import UserError
+from learners import Schedule, checkpoint
+
+log = logging.getLogger(__name__)
+
+# A resumed run is the same run: its network, its tasks and the shape of what waits stay. How fast
+# the tasks are stepped is free.
+FREE = ("envs.threads",)
+FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length", "learner.optimiser")
+
+
+class RunFolder:
+    """Where everything about one run is kept, and all that reading it takes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.metrics_file = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def new(cls, config: RunConfig, name: str) -> RunFolder:
+        """Name the folder of a new run; nothing is written yet.
+
+        Raises:
+            UserError: if the folder holds a run already, or cannot be written.
+        """
+        path = Path(config.run_dir or f"runs/{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+        run = cls(path)
+        run.refuse_unwritable()
+        run._refuse_another()
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunFolder, RunConfig]:
+        """Open an existing run and read its configuration.
+
+        Raises:
+            UserError: if there is none, or if an override would make it another run.
+        """
+        run = cls(Path(path))
+        if not run.config_file.is_file():
+            raise UserError(f"{path}: not a run folder: it has no config.yaml")
+        for key in override_keys(overrides):
+            if key not in FREE and any(
+                f"{key}.".startswith(f"{f}.") or f.startswith(f"{key}.") for f in FIXED
+            ):
+                raise UserError(
+                    f"{key}: cannot change when a run is resumed; start a new run for that"
+                )
+        tree = _with_older_defaults(read_yaml(run.config_file))
+        config = parse_config(tree, overrides, str(run.config_file))
+        return run, config
+
+    def newest_checkpoint(self) -> dict[str, Any]:
+        """Return the newest checkpoint that can be read, and name the damaged ones passed over.
+
+        Raises:
+            UserError: if there is none.
+        """
+        for folder, tree in checkpoint.readable(self.checkpoints):
+            if isinstance(tree, checkpoint.CheckpointError):
+                log.warning("passed over: %s", tree)
+                continue
+            log.info("checkpoint %s", folder)
+            return _with_a_schedule(tree)
+        raise UserError(f"{self.path}: has no checkpoint that can be read")
+
+    def save_checkpoint(self, tree: dict[str, Any], keep: int) -> Path:
+        """Write a checkpoint; then remove all but the newest `keep`."""
+        folder = self.checkpoints / checkpoint.name_of(tree["learner"]["frames"])
+        checkpoint.save(folder, tree)
+        checkpoint.prune(self.checkpoints, keep)
+        return folder
+
+    def create(self, config: RunConfig) -> None:
+        """Make the folder of a new run and write its configuration.
+
+        Raises:
+            UserError: if the folder holds a run already, or cannot be written.
+        """
+        self._refuse_another()
+        self.write_config(config)
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write the configuration that the run begins, or continues, with.
+
+        Raises:
+            UserError: if the folder cannot be written.
+        """
+        beside = self.config_file.with_suffix(".tmp")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            beside.write_text(dump_config(config))
+            beside.rename(self.config_file)
+        except OSError as error:
+            raise UserError(f"run_dir: {self.path} cannot be written: {error.strerror}") from None
+
+    def refuse_unwritable(self) -> None:
+        """Refuse a folder in which nothing could be written, before any work is done for it."""
+        whole = self.path.absolute()
+        try:
+            there = next(folder for folder in (whole, *whole.parents) if folder.exists())
+        except OSError as error:
+            raise UserError(f"run_dir: {self.path} cannot be written: {error.strerror}") from None
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise UserError(
+                f"run_dir: {self.path} cannot be written: {there} is no folder to write to"
+            )
+
+    def _refuse_another(self) -> None:
+        if self.config_file.exists():
+            raise UserError(
+                f"run_dir: {self.path} already holds a run: continue it with --resume {self.path}, "
+                "or name another folder"
+            )
+
+
+def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """Add to a run's configuration what was the only choice when it was written.
+
+    A run folder keeps every key. One that it lacks did not exist then, and its default has changed
+    since.
+    """
+    agent = tree.get("agent")
+    if isinstance(agent, dict) and isinstance(agent.get("srwm"), dict):
+        agent["srwm"].setdefault("input", "softmax")
+    return tree
+
+
+def _with_a_schedule(saved: dict[str, Any]) -> dict[str, Any]:
+    """Add the schedule to a checkpoint from before there was a choice: a line to the run's end."""
+    config = saved["config"]
+    then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
+    saved["learner"].setdefault("schedule", then.state())
+    return saved

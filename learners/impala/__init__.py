@@ -1,0 +1,1 @@
+"""The IMPALA learner: rollouts, V-trace, losses and the update."""

@@ -1,0 +1,265 @@
+"""The IMPALA learner: a batch of rollouts in, one optimiser step, a new weight version out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from agents import Agent
+from learners.impala.batch import Batch, Stage
+from learners.impala.config import LearnerConfig
+from learners.impala.losses import entropy, policy_gradient_loss, standardise, value_loss
+from learners.impala.optimiser import make_optimiser
+from learners.impala.rollout import Rollout
+from learners.impala.vtrace import vtrace
+from learners.introspection import MemoryReport
+from learners.schedule import Schedule
+
+# A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
+INTROSPECT_EVERY = 50
+INTROSPECT_ENVS = 4
+
+# Acting and learning compute the same policy, but with other roundings: a ratio of 1 + 1e-7 is 1.
+ROUNDING = 1e-4
+
+
+class Weights(NamedTuple):
+    """One version of the agent's parameters, as every worker gets it."""
+
+    version: int
+    parameters: dict[str, NDArray[np.float32]]
+
+
+class TrainingDivergedError(RuntimeError):
+    """Too many batches in a row had a non-finite loss or gradient."""
+
+
+class Learner:
+    """The agent, its optimiser and the counters that belong to them.
+
+    Learners of one `group` hold the same agent, and each is given its share of every batch; the
+    shares are equally large. All take the step that one would take from the whole batch, and report
+    its losses; the first alone looks at the memory.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        config: LearnerConfig,
+        total_frames: int,
+        device: str = "cpu",
+        group: dist.ProcessGroup | None = None,
+    ) -> None:
+        self.agent = agent.to(device)
+        self.group = group
+        self.rank, self.size = (group.rank(), group.size()) if group else (0, 1)
+        # Sums gradients while the backward pass still runs; what it wraps is the agent itself.
+        self.model = DistributedDataParallel(self.agent, process_group=group) if group else agent
+        self.device = torch.device(device)
+        self.stage = Stage(self.device)
+        self.config = config
+        self.optimiser = make_optimiser(agent.parameters(), config)
+        self.schedule = Schedule(config.schedule, config.learning_rate, total_frames)
+        self.memory = MemoryReport(self.agent)  # before a state is loaded
+        self.frames = 0  # environment steps learnt from
+        self.version = 0  # optimiser steps taken
+        self.skipped = 0  # batches that were not finite
+        self._skipped_in_a_row = 0
+
+    def update(self, rollout: Rollout) -> dict[str, float]:
+        """Stage a rollout and take a step from it: see `step`."""
+        return self.step(self.stage([rollout]))
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Take one optimiser step and return its metrics; now and then also those of the memory.
+
+        A batch whose loss or gradient is not finite counts as seen but changes nothing.
+
+        Raises:
+            TrainingDivergedError: after `max_skipped` such batches in a row.
+        """
+        started = time.perf_counter()
+        batch.wait()
+        steps, envs = batch.action.shape
+        learning_rate = self.schedule.rate(self.frames)
+        # By the count of updates, so that a resumed run looks when an uninterrupted one does.
+        looks = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
+        loss, parts = self._loss(batch)
+        self.optimiser.zero_grad()
+        # A group averages gradients: right for means, and for sums so many times too small.
+        (loss * self.size if self.config.reduction == "sum" else loss).backward()
+        memory = self._memory(batch) if looks else {}  # its gradients are not clipped yet
+        grad_norm = torch.nn.utils.clip_grad_norm_(
+            self.agent.parameters(), self.config.max_grad_norm
+        )
+        lag = torch.tensor(self.version - batch.version, device=self.device)
+        metrics = self._of_group({**parts, "policy/lag": lag})
+        metrics["learner/grad_norm"] = float(grad_norm)
+        self.frames += steps * envs * self.size
+        # The same in each learner of a group, so that all do the same.
+        if math.isfinite(metrics["loss/total"]) and math.isfinite(metrics["learner/grad_norm"]):
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate
+            self.optimiser.step()
+            self.version += 1
+            self._skipped_in_a_row = 0
+        else:
+            self._skip()
+        return metrics | {
+            "learner/learning_rate": learning_rate,
+            "learner/skipped": self.skipped,
+            "time/update": time.perf_counter() - started,
+            **memory,
+        }
+
+    def weights(self) -> Weights:
+        """Copy the current parameters."""
+        return Weights(
+            self.version,
+            {name: _copy(parameter) for name, parameter in self.agent.named_parameters()},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Copy all that a later `load` needs, as a tree of arrays and plain values.
+
+        Ray moves arrays as they are; of tensors it would make bytes, and copies of these.
+        """
+        optimiser = self.optimiser.state
+        return {
+            "agent": {name: _copy(tensor) for name, tensor in self.agent.state_dict().items()},
+            "optimiser": {
+                name: {key: _copy(value) for key, value in optimiser[parameter].items()}
+                for name, parameter in self.agent.named_parameters()
+            },
+            "frames": self.frames,
+            "version": self.version,
+            "skipped": self.skipped,
+            "schedule": self.schedule.state(),
+            "torch_rng": torch.get_rng_state().numpy(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from `state()`, or from what a checkpoint kept of it.
+
+        Raises:
+            ValueError: if it is the state of another network.
+        """
+        load_agent(self.agent, state["agent"])
+        for name, parameter in self.agent.named_parameters():
+            self.optimiser.state[parameter] = {
+                key: _tensor(value).to(self.device if key != "step" else "cpu")
+                for key, value in state["optimiser"][name].items()
+            }
+        self.frames = state["frames"]
+        self.version = state["version"]
+        self.skipped = state["skipped"]
+        self.schedule.load(state["schedule"], self.frames)
+        torch.set_rng_state(_tensor(state["torch_rng"]))
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        obs, reward, first, action, behaviour_logits, state = batch[:6]
+        output, _ = self.model(obs, reward, first, state)
+
+        log_probs = output.logits[:-1].log_softmax(-1)
+        behaviour = behaviour_logits.log_softmax(-1)
+        values, bootstrap_value = output.value[:-1], output.value[-1]
+        # What answers action t came with observation t + 1.
+        rewards = reward[1:] * config.reward_scale
+        rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
+        discounts = config.discount * (~first[1:]).float()
+        chosen = action.unsqueeze(-1)
+        log_rhos = (log_probs.detach() - behaviour).gather(-1, chosen).squeeze(-1)
+        targets = vtrace(
+            log_rhos,
+            discounts,
+            rewards,
+            values.detach(),
+            bootstrap_value.detach(),
+            config.clip_rho,
+            config.clip_c,
+            config.vtrace_lambda,
+        )
+        advantages = targets.advantages
+        if config.normalise_advantages:
+            advantages = standardise(advantages, self.group)
+
+        steps = action.numel()
+        unit = 1 if config.reduction == "sum" else 1 / steps
+        policy = unit * policy_gradient_loss(log_probs, action, advantages)
+        value = unit * value_loss(values, targets.vs)
+        bonus = unit * entropy(log_probs)
+        total = policy + config.value_cost * value - config.entropy_cost * bonus
+        above = config.clip_rho * (1 + ROUNDING)
+        return total, {
+            "loss/total": total.detach(),
+            "loss/policy": policy.detach(),
+            "loss/value": value.detach(),
+            "loss/entropy": -config.entropy_cost * bonus.detach(),
+            "policy/entropy": bonus.detach() / (unit * steps),
+            "policy/clipped_rhos": (log_rhos.exp() > above).float().mean(),
+            "policy/value": values.detach().mean(),
+        }
+
+    def _of_group(self, metrics: dict[str, Tensor]) -> dict[str, float]:
+        """Return the losses (`loss/*`) of the whole batch, and means of all else."""
+        values = torch.stack([value.double() for value in metrics.values()])
+        if self.group:
+            dist.all_reduce(values, group=self.group)
+        sums = self.config.reduction == "sum"
+        return {
+            name: value if sums and name.startswith("loss/") else value / self.size
+            for name, value in zip(metrics, values.tolist(), strict=True)
+        }
+
+    def _memory(self, batch: Batch) -> dict[str, float]:
+        few = slice(INTROSPECT_ENVS)
+        obs, reward, first = (field[:, few] for field in batch[:3])
+        state = tuple(part[few] for part in batch.state)
+        return self.memory.metrics(obs, reward, first, state)
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= self.config.max_skipped:
+            raise TrainingDivergedError(
+                f"the last {self._skipped_in_a_row} batches had a non-finite loss or gradient; "
+                "a smaller learner.learning_rate or learner.max_grad_norm may help"
+            )
+
+
+def _copy(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().to("cpu", copy=True).numpy()
+    return array
+
+
+def _tensor(value: Tensor | NDArray[Any]) -> Tensor:
+    # A copy, because what was handed in stays as it is; and Ray's arrays cannot be written to.
+    return value.clone() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+
+
+def load_agent(agent: Agent, parameters: Mapping[str, Tensor | NDArray[Any]]) -> None:
+    """Copy `parameters` into the agent.
+
+    Raises:
+        ValueError: if they are another network's.
+    """
+    own = agent.state_dict()
+    for name in sorted(own.keys() | parameters.keys()):
+        here, there = own.get(name), parameters.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise ValueError(
+                f"the checkpoint holds another network: {name} is "
+                f"{'absent' if there is None else list(there.shape)} there and "
+                f"{'absent' if here is None else list(here.shape)} here"
+            )
+    agent.load_state_dict({name: _tensor(value) for name, value in parameters.items()})
