@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from launch.config.schema import RunConfig
+from launch.config.source import dump_config
 from launch.errors import RunError
 from launch.flow.base import Flow
 from launch.placement import make_flow
@@ -20,6 +21,7 @@ from launch.run.display import make_display
 from launch.run.folder import RunFolder
 from launch.run.memory_watch import MemoryWatch
 from launch.run.metrics import Metrics
+from launch.run.policy import PolicyMetrics, policy_view
 from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
@@ -46,17 +48,18 @@ def train(
     Raises:
         RunError: if the learner gave up or died; the last checkpoint stays the newest.
     """
-    metrics = Metrics(config.envs, config.launch.workers, config.learner.unroll_length)
+    metrics = PolicyMetrics(config.envs, config.launch.workers, config.learner.unroll_length)
+    view = policy_view(config.envs.tasks, memory)
     watch = MemoryWatch(config.agent)
     resumed_at = None
     if saved:
         resumed_at = saved["learner"]["frames"]
         metrics.load(saved["metrics"], resumed_at, saved["learner"]["version"])
     with (
-        closing(Dashboard(run, config, memory, resumed_at)) as dashboard,
+        closing(Dashboard(run, dump_config(config), view.charts, resumed_at)) as dashboard,
         closing(make_flow(config, saved)) as flow,
         stop_on_signal() as stopped,  # after Ray, which puts a handler of its own for SIGTERM
-        make_display(console, config.total_frames, metrics.frames) as display,
+        make_display(console, view, config.total_frames, metrics.frames) as display,
     ):
         saved_at = metrics.frames
         row_at = metrics.frames

@@ -38,8 +38,8 @@ def trace(run: str, task: str, file: Path, split: str, seed: int) -> None:
     from launch.prepare import check
     from launch.report.picture import has_frames, picture
     from launch.report.video import film, write_video
-    from launch.run.dashboard import memory_names
     from launch.run.folder import RunFolder
+    from launch.run.memory_charts import memory_names
 
     folder, config = RunFolder.open(run)
     try:

@@ -21,8 +21,8 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     from launch.config.source import load_config
     from launch.machine.auto import settle
     from launch.prepare import check, check_cluster
-    from launch.run.dashboard import memory_names
     from launch.run.folder import RunFolder
+    from launch.run.memory_charts import memory_names
     from launch.train import train as run_training
 
     names = [argument for argument in arguments if "=" not in argument]

@@ -7,6 +7,9 @@ from rich.console import Console
 
 from launch.run import display as progress
 from launch.run.display import LiveDisplay, PlainDisplay, make_display
+from launch.run.policy import policy_view
+
+VIEW = policy_view(["bigfish", "maze"], [])
 
 ROW = {
     "frames": 12_000,
@@ -30,7 +33,7 @@ def clock(monkeypatch):
 def plain(total=102_000, done=0):
     """Return a display that is no terminal, and where it writes."""
     file = StringIO()
-    display = make_display(Console(file=file, width=40), total, done)
+    display = make_display(Console(file=file, width=40), VIEW, total, done)
     assert isinstance(display, PlainDisplay)
     return display, file
 
@@ -66,7 +69,7 @@ def test_a_row_without_any_speed_is_shown(clock):
 def test_a_terminal_shows_a_bar_and_all_games():
     file = StringIO()
     console = Console(force_terminal=True, file=file, width=100)
-    display = make_display(console, 48_000, 0)
+    display = make_display(console, VIEW, 48_000, 0)
     assert isinstance(display, LiveDisplay)
     with display:
         display.show(ROW)

@@ -9,12 +9,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from envs import EnvsConfig, Episode
-from launch.config.source import parse_config
+from launch.config.source import dump_config, parse_config
 from launch.flow.base import RolloutInfo, UpdateReport
 from launch.flow.build import build_agent
-from launch.run.dashboard import Dashboard, layout, memory_names, set_aside_after
+from launch.run.dashboard import Dashboard, set_aside_after
 from launch.run.folder import RunFolder
-from launch.run.metrics import WINDOW, Metrics
+from launch.run.memory_charts import memory_names
+from launch.run.policy import WINDOW, PolicyMetrics, policy_view
 from tests.launch.runs import (
     TMAZE,
     assert_resumes_as_uninterrupted,
@@ -35,7 +36,7 @@ def report(updates, episodes=(), loss=0.0, depth=0.0):
 
 
 def metrics(envs=GAMES, workers=3):
-    return Metrics(envs, workers, T)
+    return PolicyMetrics(envs, workers, T)
 
 
 def test_a_row_is_the_mean_over_the_updates_since_the_last_one():
@@ -122,8 +123,12 @@ def written(request, tmp_path):
     config = parse_config(changed(tree, launch__envs_per_worker=2), [], "test")
     run = RunFolder(tmp_path / "run")
     run.create(config)
-    collected = Metrics(config.envs, 1, T)
-    dashboard = Dashboard(run, config, memory_names(build_agent(config), config.envs))
+    collected = PolicyMetrics(config.envs, 1, T)
+    dashboard = Dashboard(
+        run,
+        dump_config(config),
+        policy_view(config.envs.tasks, memory_names(build_agent(config), config.envs)).charts,
+    )
     made = []
     for update in (1, 2):
         collected.add(report(update, [(t, 7.25, 3) for t in config.envs.tasks], loss=update / 4))
@@ -218,7 +223,7 @@ def test_a_chart_of_the_memory_has_all_heads_of_a_layer(trained_tmaze):
 def test_the_summary_of_all_layers_comes_before_the_heads():
     config = parse_config(changed(TMAZE, agent__srwm__layers=2), [], "test")
     names = memory_names(build_agent(config), config.envs)
-    charts = layout(["maze"], names)["Memory"]
+    charts = policy_view(["maze"], names).charts["Memory"]
     assert sorted(tag for _, tags in charts.values() for tag in tags) == sorted(names)
     assert [*charts][:7] == [
         "entropy of the keys (1: uniform)",
@@ -241,7 +246,7 @@ def test_the_summary_of_all_layers_comes_before_the_heads():
 
 
 def test_there_are_no_charts_of_a_memory_that_does_not_rewrite_itself():
-    assert "Memory" not in layout(["maze"], [])
+    assert "Memory" not in policy_view(["maze"], []).charts
 
 
 def test_a_resumed_run_looks_at_the_memory_when_an_uninterrupted_one_does(tmp_path, monkeypatch):

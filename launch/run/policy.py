@@ -1,0 +1,160 @@
+"""The metrics of a policy that plays games, and how they are shown."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from envs import EnvsConfig, normalise
+from launch.flow.base import RolloutInfo, UpdateReport
+from launch.run.memory_charts import memory_charts
+from launch.run.metrics import Metrics
+from launch.run.view import Charts, Row, View, lines
+
+# Returns are means over this many latest episodes of a game: one batch alone ends too few.
+WINDOW = 100
+
+
+class PolicyMetrics(Metrics):
+    """Metrics with the returns and lengths of each game: means over its last episodes.
+
+    Args:
+        envs: the games.
+        workers: how many act at the same time.
+        steps_per_rollout: T.
+    """
+
+    def __init__(self, envs: EnvsConfig, workers: int, steps_per_rollout: int) -> None:
+        super().__init__()
+        self.envs = envs
+        self.workers = workers
+        self.steps_per_rollout = steps_per_rollout
+        self.episodes = dict.fromkeys(envs.tasks, 0)
+        self._returns = {task: deque[float](maxlen=WINDOW) for task in envs.tasks}
+        self._lengths = {task: deque[int](maxlen=WINDOW) for task in envs.tasks}
+
+    def add(self, report: UpdateReport) -> None:
+        super().add(report)
+        for rollout in report.rollouts:
+            self._add_rollout(rollout)
+
+    def scores(self) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for task in self.envs.tasks:
+            scores[f"episodes/{task}"] = self.episodes[task]
+            if self._returns[task]:
+                scores[f"return/{task}"] = statistics.fmean(self._returns[task])
+                scores[f"length/{task}"] = statistics.fmean(self._lengths[task])
+        return scores | self._normalised(scores)
+
+    def rates(self) -> dict[str, float]:
+        if not self._acting_seconds:
+            return {}
+        # What the workers could collect if they never waited.
+        return {"throughput/acting": self._acted * self.workers / self._acting_seconds}
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {
+            "episodes": self.episodes,
+            "returns": {task: list(values) for task, values in self._returns.items()},
+            "lengths": {task: list(values) for task, values in self._lengths.items()},
+        }
+
+    def load(self, state: dict[str, Any], frames: int, updates: int) -> None:
+        super().load(state, frames, updates)
+        for task in self.envs.tasks:
+            self.episodes[task] = state["episodes"][task]
+            self._returns[task].extend(state["returns"][task])
+            self._lengths[task].extend(state["lengths"][task])
+
+    def _start_row(self) -> None:
+        super()._start_row()
+        self._acted = 0
+        self._acting_seconds = 0.0
+
+    def _add_rollout(self, rollout: RolloutInfo) -> None:
+        self._acted += rollout.num_envs * self.steps_per_rollout
+        self._acting_seconds += rollout.seconds
+        for episode in rollout.episodes:
+            self.episodes[episode.task] += 1
+            self._returns[episode.task].append(episode.ret)
+            self._lengths[episode.task].append(episode.length)
+
+    def _normalised(self, row: Row) -> dict[str, float]:
+        """Return the normalised returns, and their mean once every game has one."""
+        scores = {}
+        for task in self.envs.tasks:
+            if f"return/{task}" in row:
+                score = normalise(task, self.envs.distribution_mode, row[f"return/{task}"])
+                if score is not None:
+                    scores[f"return_normalised/{task}"] = score
+        if len(scores) == len(self.envs.tasks):
+            scores["return_normalised/mean"] = statistics.fmean(scores.values())
+        return scores
+
+
+def policy_view(tasks: Sequence[str], memory: Sequence[str]) -> View:
+    """Return how a run on `tasks` is shown.
+
+    Args:
+        tasks: of the run.
+        memory: the learner's names for what the memory does, see `memory_names`.
+    """
+    return View("frames", _charts(tasks, memory), _table, _summary)
+
+
+def _charts(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, Charts]:
+    categories: dict[str, Charts] = {
+        "Games": {
+            "return, all games": lines(*(f"return/{task}" for task in tasks)),
+            "normalised return": lines(
+                "return_normalised/mean", *(f"return_normalised/{task}" for task in tasks)
+            ),
+            "episode length": lines(*(f"length/{task}" for task in tasks)),
+        },
+        "Learning": {
+            "losses": lines("loss/policy", "loss/value", "loss/entropy"),
+            "entropy of the policy (nats)": lines("policy/entropy"),
+            "gradient norm before clipping": lines("learner/grad_norm"),
+            "learning rate": lines("learner/learning_rate"),
+        },
+        "Flow": {
+            "frames per second": lines(
+                "throughput/total", "throughput/acting", "throughput/learning"
+            ),
+            "weight lag (updates)": lines("policy/lag"),
+            "share of clipped importance ratios": lines("policy/clipped_rhos"),
+            "batches waiting": lines("queue/depth"),
+        },
+        "Memory": memory_charts(memory),
+    }
+    return {category: charts for category, charts in categories.items() if charts}
+
+
+def _table(row: Row) -> Table:
+    table = Table("game", box=None, header_style="bold")
+    for title in ("return", "normalised", "length", "episodes"):
+        table.add_column(title, justify="right")
+    for task in _tasks(row):
+        cells = [
+            f"{row[f'{kind}/{task}']:.2f}" if f"{kind}/{task}" in row else "-"
+            for kind in ("return", "return_normalised", "length")
+        ]
+        table.add_row(task, *cells, f"{row[f'episodes/{task}']:,.0f}")
+    return table
+
+
+def _summary(row: Row) -> str:
+    returns = "  ".join(
+        f"{task} {row[f'return/{task}']:.2f}" if f"return/{task}" in row else f"{task} -"
+        for task in _tasks(row)
+    )
+    return f"return: {returns}"
+
+
+def _tasks(row: Row) -> list[str]:
+    return [name.removeprefix("episodes/") for name in row if name.startswith("episodes/")]
