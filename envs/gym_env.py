@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import inspect
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.checked import CheckedEnv
+from envs.observations import VECTORS, Reader, is_image, make_reader, parts_of
 from envs.registry import api_of, make
 from envs.vector import EnvSpec, Timestep
 
 _HEAD = struct.Struct("<f?q")  # reward, first, steps on the time limit's counter (-1: no limit)
 
-VECTORS = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
-"""Spaces that are flattened to a vector."""
 
 STATELESS_WRAPPERS = ("OrderEnforcing", "PassiveEnvChecker")
 
@@ -39,33 +37,31 @@ class GymVectorEnv:
 
     Raises:
         ValueError: if a task cannot be played here, or does not go together with the others.
+        EnvFault: here and in each method, if an environment fails or breaks its contract.
     """
 
     def __init__(self, tasks: Sequence[str], *, seeds: Sequence[int]) -> None:
         self.tasks = tuple(tasks)
         self.num_envs = len(self.tasks)
-        self._envs = [make(task) for task in self.tasks]
-        self.spec = _common_spec(
-            {task: _spec_of(task, env) for task, env in zip(self.tasks, self._envs, strict=True)}
-        )
-        self._first_actions = [int(env.action_space.start) for env in self._envs]
+        made = [(task, make(task)) for task in self.tasks]
+        self.spec = _common_spec([(task, _spec_of(task, env)) for task, env in made])
+        self._envs = [CheckedEnv(task, env, _reader(task, env)) for task, env in made]
         self._now = Timestep(
             np.zeros((self.num_envs, *self.spec.observation_shape), self.spec.observation_dtype),
             np.zeros(self.num_envs, np.float32),
             np.ones(self.num_envs, np.bool_),
         )
-        self._read = [_reader(task, env) for task, env in zip(self.tasks, self._envs, strict=True)]
         for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
-            self._now.obs[i] = self._read[i](env.reset(seed=seed)[0])
+            self._now.obs[i] = env.reset(seed)
 
     def act(self, action: NDArray[np.integer]) -> None:
         """See `VectorEnv`."""
         obs, reward, first = self._now
         for i, env in enumerate(self._envs):
-            taken = self._first_actions[i] + int(action[i])
-            shown, reward[i], terminated, truncated, _ = env.step(taken)
-            first[i] = terminated or truncated
-            obs[i] = self._read[i](env.reset()[0] if first[i] else shown)
+            step = env.step(int(action[i]))
+            reward[i] = step.reward
+            first[i] = step.terminated or step.truncated
+            obs[i] = env.reset() if first[i] else step.observation
 
     def observe(self) -> Timestep:
         """See `VectorEnv`."""
@@ -74,14 +70,17 @@ class GymVectorEnv:
     def save(self) -> list[bytes] | None:
         """See `VectorEnv`."""
         states = []
-        for i, env in enumerate(self._envs):
+        for i, checked in enumerate(self._envs):
+            env = checked.env
             if not _can_be_saved(env):
                 return None
             limit = _time_limit(env)
             head = _HEAD.pack(
                 self._now.reward[i], self._now.first[i], limit._elapsed_steps if limit else -1
             )
-            states.append(head + self._now.obs[i].tobytes() + env.unwrapped.get_state())
+            with checked.guard("get_state()"):
+                state = env.unwrapped.get_state()
+            states.append(head + self._now.obs[i].tobytes() + state)
         return states
 
     def restore(self, states: Sequence[bytes]) -> None:
@@ -90,7 +89,8 @@ class GymVectorEnv:
             raise ValueError(f"{len(states)} states do not go with {self.num_envs} environments")
         obs, reward, first = self._now
         size = self.spec.observation_bytes
-        for i, (env, state) in enumerate(zip(self._envs, states, strict=True)):
+        for i, (checked, state) in enumerate(zip(self._envs, states, strict=True)):
+            env = checked.env
             limit = _time_limit(env)
             if len(state) < _HEAD.size + size:
                 raise ValueError(f"state {i} has {len(state)} bytes: not one of {self.tasks[i]!r}")
@@ -101,7 +101,8 @@ class GymVectorEnv:
                 limit._elapsed_steps = elapsed
             frame = np.frombuffer(state, obs.dtype, obs[i].size, _HEAD.size)
             obs[i] = frame.reshape(obs[i].shape)
-            env.unwrapped.set_state(state[_HEAD.size + size :])
+            with checked.guard("set_state()"):
+                env.unwrapped.set_state(state[_HEAD.size + size :])
 
     def close(self) -> None:
         """See `VectorEnv`."""
@@ -115,13 +116,11 @@ def gym_spec(tasks: Sequence[str]) -> EnvSpec:
     Raises:
         ValueError: if a task cannot be played here, or does not go together with the others.
     """
-    specs = {}
+    specs = []
     for task in tasks:
         env = make(task)
-        try:
-            specs[task] = _spec_of(task, env)
-        finally:
-            env.close()
+        specs.append((task, _spec_of(task, env)))
+        CheckedEnv(task, env, _reader(task, env)).close()
     return _common_spec(specs)
 
 
@@ -137,9 +136,11 @@ def _spec_of(task: str, env: Any) -> EnvSpec:
     if not isinstance(env.action_space, spaces.Discrete):
         raise ValueError(f"task {task!r}: actions must be Discrete, not {_line(env.action_space)}")
     space, actions = env.observation_space, int(env.action_space.n)
-    if _is_image(space):
+    if not isinstance(space, spaces.Space):
+        raise ValueError(f"task {task!r}: observation_space must be a space, not {space!r:.60}")
+    if is_image(space):
         return EnvSpec(tuple(space.shape), "uint8", actions)
-    for part in _parts(space, spaces):
+    for part in parts_of(space, spaces):
         if not isinstance(part, tuple(getattr(spaces, name) for name in VECTORS)):
             raise ValueError(
                 f"task {task!r}: observations must be uint8 images [H, W, C], or made of "
@@ -148,40 +149,25 @@ def _spec_of(task: str, env: Any) -> EnvSpec:
     return EnvSpec(tuple(spaces.flatten_space(space).shape), "float32", actions)
 
 
-def _parts(space: Any, spaces: ModuleType) -> Iterator[Any]:
-    """Yield the spaces that a space is made of: itself, or the parts of a Tuple or Dict."""
-    if not isinstance(space, spaces.Tuple | spaces.Dict):
-        yield space
-        return
-    parts = space.spaces
-    for part in parts.values() if isinstance(parts, Mapping) else parts:
-        yield from _parts(part, spaces)
-
-
 def _line(space: Any) -> str:
     return " ".join(str(space).split())
 
 
-def _reader(task: str, env: Any) -> Callable[[Any], NDArray[Any]]:
-    """Return what makes an array of an observation of `env`."""
-    if _is_image(env.observation_space):
-        return np.asarray
-    return partial(api_of(task).spaces.flatten, env.observation_space)
+def _reader(task: str, env: Any) -> Reader:
+    return make_reader(env.observation_space, api_of(task).spaces)
 
 
-def _is_image(space: Any) -> bool:
-    return len(space.shape or ()) == 3 and space.dtype == np.uint8
-
-
-def _common_spec(specs: dict[str, EnvSpec]) -> EnvSpec:
-    (task, spec), *others = specs.items()
+def _common_spec(specs: Sequence[tuple[str, EnvSpec]]) -> EnvSpec:
+    (task, spec), *others = specs
     for other, its in others:
         for key, ours, theirs in zip(EnvSpec._fields, spec, its, strict=True):
             if ours != theirs:
-                raise ValueError(
-                    f"tasks {task!r} and {other!r} do not go together: {key} is {ours!r} in the "
-                    f"one, {theirs!r} in the other"
+                both = (
+                    f"two instances of task {task!r} differ"
+                    if task == other
+                    else f"tasks {task!r} and {other!r} do not go together"
                 )
+                raise ValueError(f"{both}: {key} is {ours!r} in the one, {theirs!r} in the other")
     return spec
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import os
 from types import ModuleType
 from typing import Any
 
+from envs.directory import restore_directory
+from envs.faults import one_line
 from envs.suites import GAMES, SUITES
+from envs.watchdog import WATCHDOG
 
 OLD_GYM = "gym:"
 """Prefix of a task that lives in the registry of `gym`; without it, in that of `gymnasium`."""
@@ -56,13 +60,18 @@ def make(task: str) -> Any:
     Raises:
         ValueError: if it cannot be built here, with the reason.
     """
-    api = api_of(task)
+    api, before = api_of(task), os.getcwd()
     try:
-        # Its checker warns about style, and fails with the numpy of today in old gym.
-        return api.make(task.removeprefix(OLD_GYM), disable_env_checker=True)
+        with WATCHDOG.watch(f"task {task!r}: its constructor"):
+            # Its checker warns about style, and fails with the numpy of today in old gym.
+            return api.make(task.removeprefix(OLD_GYM), disable_env_checker=True)
     except (api.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"task {task!r} cannot be made: {reason}") from None
+    except (Exception, SystemExit) as error:  # whatever a user's environment may raise
+        raise ValueError(f"task {task!r} cannot be made: it raised {one_line(error)}") from error
+    finally:
+        restore_directory(before, task)
 
 
 def _drop_gym_notices() -> None:
