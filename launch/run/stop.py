@@ -1,0 +1,84 @@
+"""Stop a run on a signal: after the update at hand if that ends soon, else at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+GRACE = 1.5
+"""Seconds that an update may still take. `ray job stop` kills after three, SLURM after thirty."""
+
+
+class StopRequest:
+    """Watches for SIGINT, SIGTERM and SIGHUP while it is open.
+
+    The run asks `requested` between updates, saves, and ends. If an update takes longer than
+    `grace`, or a second signal comes, `at_once` is called instead, in a thread, and has to end the
+    process: it cannot wait for the main thread. A signal that the process ignores, as SIGHUP under
+    nohup, stays ignored.
+
+    Args:
+        at_once: saves what there is in memory and ends the process.
+        grace: seconds.
+    """
+
+    def __init__(self, at_once: Callable[[], None], grace: float = GRACE) -> None:
+        self._at_once = at_once
+        self._grace = grace
+        self._timer: threading.Timer | None = None
+        self._decided = threading.Lock()  # taken by whoever saves: the run, or `at_once`
+        self._before: dict[signal.Signals, Any] = {}
+        self.requested: signal.Signals | None = None
+
+    def __enter__(self) -> StopRequest:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._timer:
+            self._timer.cancel()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def take_over(self) -> None:
+        """Tell that the run itself saves now; it waits for ever if `at_once` does so already."""
+        self._decided.acquire()
+
+    def release(self) -> None:
+        """Tell that the run has saved."""
+        self._decided.release()
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        name = signal.Signals(number)
+        if self.requested is None:
+            self.requested = name
+            log.warning("%s: saving after this update, at the latest in a moment", name.name)
+            self._timer = threading.Timer(self._grace, self._force)
+            self._timer.daemon = True
+            self._timer.start()
+        else:
+            log.warning("%s: saving now", name.name)
+            threading.Thread(target=self._force, daemon=True).start()
+
+    def _force(self) -> None:
+        if self._decided.acquire(blocking=False):
+            try:
+                self._at_once()
+            finally:
+                os._exit(1)  # `at_once` has not ended the process: it failed
