@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from launch.config.schema import RunConfig, UnsettledLaunch
+from launch.config.schema import RunConfig
 from launch.flow.base import Flow
 
 
 def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
     """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
-    assert not isinstance(config.launch, UnsettledLaunch)
     if config.launch.mode == "local":
         from launch.flow.local import LocalFlow
 

@@ -1,23 +1,55 @@
-"""Everything that is refused before a run starts."""
+"""Prepare a run: refuse before it starts what would fail later, and resolve what is `auto`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents import Agent
 from envs import require_games
-from launch.config.schema import RunConfig
+from launch.config.schema import LoadedConfig, RunConfig
 from launch.errors import UserError
 from launch.flow.build import build_agent
+from launch.machine.auto import resolve_auto
+from launch.run.folder import RunFolder
 from learners import load_agent
 
 
-def check(config: RunConfig, saved: dict[str, Any] | None = None) -> Agent:
-    """Refuse before any work starts what would fail later; return the agent that it took.
+class Prepared(NamedTuple):
+    """What a flow and its driver start from."""
+
+    config: RunConfig
+    agent: Agent  # with the weights of the checkpoint, if there is one
+    saved: dict[str, Any] | None  # the checkpoint
+
+
+def prepare(
+    config: LoadedConfig, run: RunFolder | None = None, saved: dict[str, Any] | None = None
+) -> Prepared:
+    """Check all that a run of `config` needs, the quickest and likeliest first; then measure.
+
+    Args:
+        config: the configuration as it was loaded.
+        run: the folder that will be written to, if any.
+        saved: the checkpoint to go on from, if any.
 
     Raises:
-        UserError: if the environments are not there, or do not go together with each other, with
-            the network, or the network with the checkpoint.
+        UserError: as `check` does, if nobody answers at `launch.address`, if the folder cannot be
+            written, or if no number would do for what is `auto`.
+        RunError: if measuring for `auto` fails.
+    """
+    agent = check(config, saved)
+    _check_cluster(config)
+    if run:
+        run.refuse_unwritable()
+    return Prepared(resolve_auto(config), agent, saved)
+
+
+def check(config: LoadedConfig, saved: dict[str, Any] | None = None) -> Agent:
+    """Check environments, network and checkpoint; return the agent, with the saved weights if any.
+
+    Raises:
+        UserError: if the environments are not installed, or do not go together with each other or
+            with the network, or the network does not go with the checkpoint.
     """
     try:
         require_games(config.envs)
@@ -29,8 +61,8 @@ def check(config: RunConfig, saved: dict[str, Any] | None = None) -> Agent:
     return agent
 
 
-def check_cluster(config: RunConfig) -> None:
-    """Refuse a cluster's address that nobody answers at."""
+def _check_cluster(config: LoadedConfig) -> None:
+    """Refuse a cluster's address at which nobody answers."""
     if config.launch.mode == "ray" and config.launch.address:
         from launch.cluster.connect import check_address  # Ray is imported only where it is used
 

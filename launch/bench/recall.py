@@ -19,6 +19,7 @@ from launch.config.schema import RunConfig
 from launch.config.source import load_config
 from launch.errors import RunError, UserError
 from launch.flow.local import LocalFlow
+from launch.machine.auto import resolve_auto
 from launch.report.curves import Curve, Panel, draw
 from launch.report.table import table
 from learners import TrainingDivergedError
@@ -140,7 +141,7 @@ def _grouped(curves: dict[Cell, Curve]) -> dict[tuple[str, str], list[Curve]]:
 
 def _config(cell: Cell, overrides: Sequence[str]) -> RunConfig:
     own = [f"agent.core={cell.core}", f"seed={cell.seed}", "launch.mode=local"]
-    config = load_config(cell.task, [*overrides, *own, "launch.learner_threads=1"])
+    config = resolve_auto(load_config(cell.task, [*overrides, *own, "launch.learner_threads=1"]))
     if len(config.envs.tasks) != 1:
         raise UserError(f"config {cell.task!r}: expected one task, found {len(config.envs.tasks)}")
     return config

@@ -37,13 +37,9 @@ def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Pa
     """Measure environments, acting, staging, learning alone, then all of it together."""
     from launch.bench import e2e as measure
     from launch.config.source import load_config
-    from launch.machine.auto import settle
-    from launch.prepare import check, check_cluster
+    from launch.prepare import prepare
 
-    run = load_config(config, overrides)
-    check(run)
-    check_cluster(run)
-    run = settle(run)
+    run = prepare(load_config(config, overrides)).config
     result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
     console.print(measure.result_table(result))
     console.print(measure.verdict(result), soft_wrap=True, highlight=False)
@@ -78,12 +74,9 @@ def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path 
     """Measure a learner update by its parts, against what the device does at its best."""
     from launch.bench import learner as measure
     from launch.config.source import load_config
-    from launch.machine.auto import settle
-    from launch.prepare import check
+    from launch.prepare import prepare
 
-    run = load_config(config, overrides)
-    check(run)
-    run = settle(run)
+    run = prepare(load_config(config, overrides)).config
     result = measure.learner_speed(run, seconds, lambda name: notes.print(f"measuring {name}"))
     for table in measure.result_tables(result):
         console.print(table)

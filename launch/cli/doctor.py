@@ -11,24 +11,21 @@ from launch.errors import RunError
 @click.command()
 @click.argument("config", default="quickstart")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
-@click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Of the trial run.")
+@click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Length of the trial run.")
 def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
-    """Look for what is missing here, try a run, and foretell how long CONFIG takes."""
+    """Check this machine, make a short trial run, and estimate how long CONFIG takes."""
     from launch.config.source import load_config
-    from launch.machine.auto import settle
     from launch.machine.doctor import examine, findings_table, forecast
     from launch.machine.parts import whole
-    from launch.prepare import check, check_cluster
+    from launch.prepare import prepare
 
-    run = load_config(config, overrides)
+    loaded = load_config(config, overrides)
     findings = list(examine())
     console.print(findings_table(findings))
     missing = [finding.name for finding in findings if finding.remedy and finding.needed]
     if missing:
-        raise RunError(f"{', '.join(missing)}: nothing runs without")
-    check(run)
-    check_cluster(run)
-    run = settle(run)
+        raise RunError(f"{', '.join(missing)}: nothing runs without it")
+    run = prepare(loaded).config
     notes.print(f"trying {config} for {seconds:.0f} s")
     frames_per_second, memory = whole(run, seconds)
     console.print(forecast(run.total_frames, frames_per_second), highlight=False)

@@ -19,8 +19,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     With --resume, CONFIG is the run's own.
     """
     from launch.config.source import load_config
-    from launch.machine.auto import settle
-    from launch.prepare import check, check_cluster
+    from launch.prepare import check, prepare
     from launch.run.folder import RunFolder
     from launch.run.memory_charts import memory_names
     from launch.train import train as run_training
@@ -30,27 +29,25 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     if resume:
         if names:
             raise UserError(f"{names[0]!r}: --resume takes its configuration from the run")
-        run, config = RunFolder.open(resume, overrides)
+        run, loaded = RunFolder.open(resume, overrides)
         saved = run.newest_checkpoint()
-        agent = check(config, saved)
-        if saved["learner"]["frames"] >= config.total_frames:
-            logging.warning("nothing to do: the run has its %d frames", config.total_frames)
+        if saved["learner"]["frames"] >= loaded.total_frames:
+            check(loaded, saved)
+            logging.warning("nothing to do: the run has its %d frames", loaded.total_frames)
             return
-        check_cluster(config)
-        run.refuse_unwritable()
-        config = settle(config)
-        run.write_config(config)
     else:
         if len(names) != 1:
             raise UserError(
                 f"expected one CONFIG, found {len(names)}: srwm train CONFIG [KEY=VALUE ...]"
             )
-        config, saved = load_config(names[0], overrides), None
-        run = RunFolder.new(config, names[0])
-        agent = check(config)
-        check_cluster(config)
-        config = settle(config)
-        run.create(config)
+        loaded, saved = load_config(names[0], overrides), None
+        run = RunFolder.new(loaded, names[0])
+    ready = prepare(loaded, run, saved)
+    if saved:
+        run.write_config(ready.config)
+    else:
+        run.create(ready.config)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
-    run_training(config, run, console, memory_names(agent, config.envs), saved)
+    memory = memory_names(ready.agent, loaded.envs)
+    run_training(ready.config, run, console, memory, ready.saved)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)

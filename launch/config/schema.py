@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
-from agents import AgentConfig
-from envs import EnvsConfig
-from learners import LearnerConfig
+from agents.config import AgentConfig
+from envs.config import EnvsConfig
+from learners.impala.config import LearnerConfig
 
 Count = Annotated[int, Field(gt=0)]
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class LaunchConfig(BaseModel):
+def _number_or_auto(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:  # which would complain once of each of the two types
+        raise ValueError(f"needs a whole number greater than 0, or auto, not {value!r}") from None
+
+
+CountOrAuto = Annotated[Count | Literal["auto"], WrapValidator(_number_or_auto)]
+
+
+class LoadedLaunch(BaseModel):
     """Where the parts run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     mode: Literal["ray", "local"] = "ray"
-    """`local` runs the same parts in one process, deterministic for a seed."""
+    """`ray` runs workers and learner in processes of their own. `local` runs the same parts in one
+    process: deterministic for a seed, and breakpoints work."""
     address: str | None = None
-    """An existing Ray cluster (`auto`, `host:port` or `ray://host:port`); else one is started."""
-    workers: Count = 2
-    """`auto`: so many, each with one thread, that acting here keeps up with learning, and one a
-    core at most if the tasks can share their environments."""
-    envs_per_worker: Count = 24
-    """`auto`: so many that more would hardly be faster, and 48 of all workers at least."""
+    """Address of an existing Ray cluster: `auto`, `host:port` or `ray://host:port`. Without one, a
+    run starts a cluster of its own on this machine."""
+    workers: CountOrAuto = 2
+    """Number of rollout workers. `auto` measures this machine and takes as many workers of one
+    thread as keep up with learning, but at most one for each core."""
+    envs_per_worker: CountOrAuto = 24
+    """Environments of each worker. `auto` measures this machine and takes so many that more would
+    hardly be faster, and at least 48 over all workers."""
     queue_batches: Count = 2
     """Workers pause while this many batches wait for the learner (mode `ray`)."""
     worker_gpus: Share = 0.0
@@ -37,47 +58,86 @@ class LaunchConfig(BaseModel):
     learner_gpus: Share = 1.0
     """GPUs of each learner, in a cluster that has any. With 0 it learns on the CPU."""
     worker_threads: Count | None = None
-    """CPU threads of torch in each worker; by default its share of this machine's cores, and one on
-    a cluster (`address`). In mode `local`, `learner_threads` is for all."""
+    """CPU threads of torch in each worker. By default its share of this machine's cores, and one on
+    a cluster (`address`). In mode `local`, `learner_threads` is for all parts."""
     learner_threads: Count | None = None
-    """CPU threads of torch in the learner; by default all of its machine's cores, which several
+    """CPU threads of torch in the learner. By default all cores of its machine, which several
     learners that Ray starts on this machine share."""
 
 
-class UnsettledLaunch(LaunchConfig):
-    """With any valid numbers for what is `auto`, until `launch.layout.settle` finds others."""
+class LaunchConfig(LoadedLaunch):
+    """Where the parts run, with numbers only."""
 
-    auto: tuple[str, ...]
+    workers: Count
+    """Number of rollout workers."""
+    envs_per_worker: Count
+    """Environments of each worker."""
 
 
 class CheckpointConfig(BaseModel):
-    """When a run is saved, and for how long."""
+    """When a run is saved, and how many checkpoints are kept."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     every_frames: Count = 1_000_000
+    """Frames between two checkpoints; the end of a run is always saved."""
     keep: Count = 3
+    """Number of checkpoints that are kept; older ones are deleted."""
 
 
-class RunConfig(BaseModel):
-    """Everything that decides a run; what a run folder keeps as `config.yaml`."""
+class LoadedConfig(BaseModel):
+    """A configuration as it was written: the numbers of `launch` may be `auto`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    `launch.machine.auto.resolve_auto` makes a `RunConfig` of it.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     total_frames: Count
+    """Length of the run: it ends when it has learnt from this many frames of all environments."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of the initial weights, the environments and the actions."""
     run_dir: str | None = None
     """Folder of the run; by default `runs/<config>-<time>`."""
     log_every_frames: Count = 20_000
-    """Distance between two rows of metrics."""
+    """Frames between two rows of metrics."""
     envs: EnvsConfig
+    """What is played."""
     agent: AgentConfig = AgentConfig()
+    """The policy network."""
     learner: LearnerConfig = LearnerConfig()
-    launch: LaunchConfig = LaunchConfig()
+    """How the network learns."""
+    launch: LoadedLaunch = LoadedLaunch()
+    """Where the parts run."""
     checkpoint: CheckpointConfig = CheckpointConfig()
+    """When the run is saved."""
+
+    @property
+    def auto(self) -> tuple[str, ...]:
+        """The keys of `launch` that are `auto`."""
+        numbers = {"workers": self.launch.workers, "envs_per_worker": self.launch.envs_per_worker}
+        return tuple(key for key, value in numbers.items() if value == "auto")
+
+    def resolved(self, **launch: int | None) -> RunConfig:
+        """Return the configuration with these values in `launch`, which leave nothing `auto`."""
+        section = {**dict(self.launch), **launch}
+        return RunConfig.model_validate({**dict(self), "launch": section})
 
     @model_validator(mode="after")
-    def _learners_have_room(self) -> RunConfig:
+    def _auto_is_this_machine(self) -> LoadedConfig:
+        if self.auto and self.launch.address:
+            keys = " and ".join(f"launch.{key}" for key in self.auto)
+            raise ValueError(
+                f"{keys}: auto measures this machine; with launch.address use a number for each"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _learners_have_room(self) -> LoadedConfig:
         if self.launch.mode == "local" and self.learner.devices > 1:
             raise ValueError(
                 f"learner.devices {self.learner.devices} needs launch.mode ray: "
@@ -89,6 +149,13 @@ class RunConfig(BaseModel):
                 f"{self.learner.devices}: several learners need a whole GPU each, or 0"
             )
         return self
+
+
+class RunConfig(LoadedConfig):
+    """Everything that decides a run; what a run folder keeps as `config.yaml`."""
+
+    launch: LaunchConfig
+    """Where the parts run."""
 
     @model_validator(mode="after")
     def _tasks_are_balanced(self) -> RunConfig:

@@ -11,18 +11,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from envs import EnvsConfig
-from launch.config.schema import RunConfig, UnsettledLaunch
+from launch.config.schema import LoadedConfig
 from launch.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-AUTO = "auto"
-CAN_BE_AUTO = ("workers", "envs_per_worker")
-
-
-def load_config(name: str, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(name: str, overrides: Sequence[str] = ()) -> LoadedConfig:
     """Read a configuration: a path, or the name of a file in `configs/`.
 
     Raises:
@@ -40,10 +35,10 @@ def find_config(name: str) -> Path:
     raise UserError(f"config {name!r}: no such file, and none of that name among: {known}")
 
 
-def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> RunConfig:
+def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> LoadedConfig:
     """Validate a tree of plain values after `key.key=value` overrides.
 
-    Where `launch` says `auto`, it is an `UnsettledLaunch`.
+    The result is a `RunConfig` unless something in it is `auto`.
 
     Raises:
         UserError: naming the first key that is wrong.
@@ -51,34 +46,9 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) ->
     tree = copy.deepcopy(tree)  # overrides are written into it
     for override in overrides:
         _apply(tree, override)
-    launch = tree.get("launch")
-    if not isinstance(launch, dict):
-        launch = {}
-    auto = tuple(key for key in CAN_BE_AUTO if launch.get(key) == AUTO)
-    if not auto:
-        return _validate(tree, source)
-    # As many as there are tasks: numbers with which all else can be checked.
-    config = _validate({**tree, "launch": {**launch, **dict.fromkeys(auto, _tasks(tree))}}, source)
-    if config.launch.address:
-        keys = " and ".join(f"launch.{key}" for key in auto)
-        raise UserError(
-            f"{keys}: auto measures this machine; with launch.address use a number for each"
-        )
-    unsettled = UnsettledLaunch(**config.launch.model_dump(), auto=auto)
-    return config.model_copy(update={"launch": unsettled})
-
-
-def _tasks(tree: dict[str, Any]) -> int:
-    """Return the number of tasks, or one where they are not valid."""
     try:
-        return len(EnvsConfig.model_validate(tree.get("envs")).tasks)
-    except ValidationError:
-        return 1
-
-
-def _validate(tree: dict[str, Any], source: str) -> RunConfig:
-    try:
-        return RunConfig.model_validate(tree)
+        config = LoadedConfig.model_validate(tree)
+        return config if config.auto else config.resolved()
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         key = ".".join(str(part) for part in first["loc"])
@@ -103,9 +73,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def dump_config(config: RunConfig) -> str:
+def dump_config(config: LoadedConfig) -> str:
     """Return the YAML text from which `parse_config` makes an equal configuration."""
-    assert not isinstance(config.launch, UnsettledLaunch)
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 

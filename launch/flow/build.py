@@ -8,13 +8,13 @@ from torch.distributed import ProcessGroup
 
 from agents import Agent, make_agent
 from envs import VectorEnv, env_spec, make_env
-from launch.config.schema import RunConfig
+from launch.config.schema import LoadedConfig, RunConfig
 from launch.flow.resources import acting_device, learning_device
 from launch.flow.worker import RolloutWorker
 from learners import Learner
 
 
-def build_agent(config: RunConfig, device: str = "cpu") -> Agent:
+def build_agent(config: LoadedConfig, device: str = "cpu") -> Agent:
     """Build the network; equal for equal seeds.
 
     Raises:

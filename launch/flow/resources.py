@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from launch.config.schema import RunConfig
+from launch.config.schema import LoadedConfig, RunConfig
 from launch.errors import UserError
 
 UNITS = 10_000  # of a GPU: Ray knows no smaller share
@@ -21,7 +21,7 @@ class Gpus(NamedTuple):
     worker: float
 
 
-def share_out(gpus: int, config: RunConfig, workers: int) -> Gpus:
+def share_out(gpus: int, config: LoadedConfig, workers: int) -> Gpus:
     """Return what each actor reserves where there are so many GPUs.
 
     Raises:
@@ -39,7 +39,7 @@ def share_out(gpus: int, config: RunConfig, workers: int) -> Gpus:
     return Gpus(launch.learner_gpus, launch.worker_gpus)
 
 
-def room(gpus: int, config: RunConfig) -> int:
+def room(gpus: int, config: LoadedConfig) -> int:
     """Return for how many workers there is a share of a GPU beside the learners'."""
     learner, worker = _units(config.launch.learner_gpus), _units(config.launch.worker_gpus)
     if not (gpus and worker):
@@ -50,7 +50,7 @@ def room(gpus: int, config: RunConfig) -> int:
     )
 
 
-def share_a_gpu(config: RunConfig) -> bool:
+def share_a_gpu(config: LoadedConfig) -> bool:
     """Return whether a worker's share fits on a GPU beside a learner's."""
     return _units(config.launch.learner_gpus) + _units(config.launch.worker_gpus) <= UNITS
 
@@ -59,38 +59,44 @@ def _units(share: float) -> int:
     return round(UNITS * share)
 
 
-def learning_device(config: RunConfig) -> str:
+def learning_device(config: LoadedConfig) -> str:
     """Return where the learner is."""
     return "cuda" if config.launch.learner_gpus and torch.cuda.is_available() else "cpu"
 
 
-def acting_device(config: RunConfig) -> str:
+def acting_device(config: LoadedConfig) -> str:
     """Return where workers run the policy."""
     return "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
 
 
 def worker_threads(config: RunConfig) -> int:
     """Return the CPU threads of torch in a worker."""
-    # On a cluster a worker has the one CPU that it asks for; here they share what there is.
-    shared = 1 if config.launch.address else cpu_count() // config.launch.workers
-    return config.launch.worker_threads or max(1, shared)
+    launch = config.launch
+    # On a cluster a worker has the one CPU that it asks for.
+    here = 1 if launch.address else default_worker_threads(launch.workers)
+    return launch.worker_threads or here
 
 
-def learner_threads(config: RunConfig) -> int:
+def default_worker_threads(workers: int) -> int:
+    """Return the CPU threads of each of so many workers that share this machine."""
+    return max(1, cpu_count() // workers)
+
+
+def learner_threads(config: LoadedConfig) -> int:
     """Return the CPU threads of torch in a learner."""
     # On a cluster each may have a machine to itself; here they share what there is.
     shared = cpu_count() if config.launch.address else cpu_count() // config.learner.devices
     return config.launch.learner_threads or max(1, shared)
 
 
-def learners_at_once(config: RunConfig) -> int:
+def learners_at_once(config: LoadedConfig) -> int:
     """Return how many learners learn at the same time here."""
     if learning_device(config) == "cuda":
         return config.learner.devices  # each on a GPU
     return at_once_on_cores(config, cpu_count())
 
 
-def at_once_on_cores(config: RunConfig, cores: int) -> int:
+def at_once_on_cores(config: LoadedConfig, cores: int) -> int:
     """Return how many learners so many cores take: one, if it may use all of them."""
     threads = min(cores, config.launch.learner_threads or cores)
     return min(config.learner.devices, cores // threads)

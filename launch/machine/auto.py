@@ -1,8 +1,8 @@
-"""`launch.workers=auto`, `launch.envs_per_worker=auto`: from what acting and learning cost here.
+"""Resolve `launch.workers=auto` and `launch.envs_per_worker=auto` by measuring this machine.
 
-A worker acts on one core (or as many as `launch.worker_threads`), or waits there for a GPU. So many
-are needed as keep up with the learners, which learn on GPUs or, by turns with the workers, on the
-same cores.
+A worker acts on one core (or on `launch.worker_threads` cores), or waits there for a GPU. The
+number of workers is the smallest that keeps up with the learners. These learn on GPUs, or on the
+same cores in turns with the workers.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 import torch
 
-from launch.config.schema import LaunchConfig, RunConfig, UnsettledLaunch
+from launch.config.schema import LoadedConfig, RunConfig
 from launch.errors import UserError
 from launch.flow.resources import (
     acting_device,
     at_once_on_cores,
     cpu_count,
+    default_worker_threads,
     learner_threads,
     room,
     share_a_gpu,
     share_out,
-    worker_threads,
 )
 from launch.machine.parts import acting_rate, apart, environments_rate, learning_rate
 
@@ -51,53 +51,52 @@ class Machine(NamedTuple):
     gpus: int
 
 
-def settle(config: RunConfig) -> RunConfig:
-    """Return the configuration with numbers for what is `auto`, measuring here what they hang on.
+def resolve_auto(config: LoadedConfig) -> RunConfig:
+    """Return the configuration with numbers for what is `auto`, measured here where needed.
 
     Raises:
         UserError: if no number of workers would do, or environments do not go together.
         RunError: if what the learner learns while it is measured is not finite, or if the process
             that measures dies.
     """
-    launch = config.launch
-    if not isinstance(launch, UnsettledLaunch):
+    if isinstance(config, RunConfig):
         return config
-    workers = None if "workers" in launch.auto else launch.workers
-    envs = None if "envs_per_worker" in launch.auto else launch.envs_per_worker
+    launch = config.launch
+    workers = None if launch.workers == "auto" else launch.workers
+    envs = None if launch.envs_per_worker == "auto" else launch.envs_per_worker
     machine = Machine(cpu_count(), torch.cuda.device_count())
     if launch.mode == "local":
         threads = learner_threads(config)
         workers = workers or _step(config, envs)  # more would only take turns
     else:
-        threads = worker_threads(config) if workers else launch.worker_threads or 1
+        threads = launch.worker_threads or (default_worker_threads(workers) if workers else 1)
         share_out(machine.gpus, config, workers or _step(config, envs))
     if not (workers and envs):
-        keys = " and ".join(f"launch.{key}" for key in launch.auto)
+        keys = " and ".join(f"launch.{key}" for key in config.auto)
         log.info("measuring acting and learning here for %s", keys)
         try:
             (speed,) = apart(1, _measure, config, threads, workers, envs)
         except ValueError as error:
             raise UserError(str(error)) from None
-        workers, envs = layout(speed, machine, config, workers, envs)
+        workers, envs = choose(speed, machine, config, workers, envs)
     log.info("launch.workers=%d launch.envs_per_worker=%d", workers, envs)
-    settled = {**launch.model_dump(), "workers": workers, "envs_per_worker": envs}
-    del settled["auto"]
-    if "workers" in launch.auto and launch.mode == "ray":
-        settled["worker_threads"] = threads
-    return config.model_copy(update={"launch": LaunchConfig(**settled)})
+    numbers: dict[str, int | None] = {"workers": workers, "envs_per_worker": envs}
+    if launch.workers == "auto" and launch.mode == "ray":
+        numbers["worker_threads"] = threads
+    return config.resolved(**numbers)
 
 
-def layout(
-    speed: Speed, machine: Machine, config: RunConfig, workers: int | None, envs: int | None
+def choose(
+    speed: Speed, machine: Machine, config: LoadedConfig, workers: int | None, envs: int | None
 ) -> tuple[int, int]:
-    """Return the number of workers and of the environments of each.
+    """Return the number of workers and the number of environments of each.
 
     Args:
-        speed: what was measured.
-        machine: where; it has room for some number of workers.
-        config: of the run.
-        workers: how many, if that is settled.
-        envs: of each worker, if that is settled.
+        speed: the measured speeds.
+        machine: the machine that they were measured on.
+        config: the configuration, of which the numbers here are still open.
+        workers: the number of workers, where it is given.
+        envs: the environments of each worker, where they are given.
     """
     size = _good_size(speed.acting)
     if workers is None:
@@ -118,8 +117,8 @@ def _good_size(acting: dict[int, float]) -> int:
     return min(size for size, rate in acting.items() if rate >= GOOD_ENOUGH * max(acting.values()))
 
 
-def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) -> int:
-    """Return how many workers keep up with the learners; what shares cores or a GPU takes turns."""
+def _busy_workers(speed: Speed, size: int, machine: Machine, config: LoadedConfig) -> int:
+    """Return how many workers keep up with the learners; parts on one device take turns."""
     launch, most = config.launch, _most_workers(machine, config)
     acts_on_gpu = bool(machine.gpus and launch.worker_gpus)
     acting, learning = 1 / speed.acting[size], 1 / speed.learning  # seconds of a frame
@@ -141,20 +140,21 @@ def _busy_workers(speed: Speed, size: int, machine: Machine, config: RunConfig) 
     return min(most, math.ceil(min(rates) * of_a_worker))
 
 
-def _most_workers(machine: Machine, config: RunConfig) -> int:
-    """Return for how many workers there are cores; each learner on a GPU has one that feeds it."""
+def _most_workers(machine: Machine, config: LoadedConfig) -> int:
+    """Return how many workers have a core; each learner on a GPU keeps one core to feed it."""
     spare = machine.cores - config.learner.devices * _learns_on_gpu(machine, config)
     return max(1, spare // (config.launch.worker_threads or 1))
 
 
-def _learns_on_gpu(machine: Machine, config: RunConfig) -> bool:
+def _learns_on_gpu(machine: Machine, config: LoadedConfig) -> bool:
     return bool(machine.gpus and config.launch.learner_gpus)
 
 
-def _step(config: RunConfig, others: int | None) -> int:
-    """Return what the workers must be a multiple of if each has `others` environments.
+def _step(config: LoadedConfig, others: int | None) -> int:
+    """Return the step that keeps workers x environments a multiple of the tasks.
 
-    Or the environments of each, if there are `others` workers; 1 while the others are open.
+    `others` is the number of environments of each worker where workers are counted in such steps,
+    and the other way round. While it is open (None), the step is 1.
     """
     tasks = len(config.envs.tasks)
     return tasks // math.gcd(tasks, others) if others else 1
@@ -165,7 +165,7 @@ def _multiple(number: int, of: int) -> int:
     return math.ceil(number / of) * of
 
 
-def _measure(config: RunConfig, threads: int, workers: int | None, envs: int | None) -> Speed:
+def _measure(config: LoadedConfig, threads: int, workers: int | None, envs: int | None) -> Speed:
     # One worker that has all tasks: what an environment costs differs by game.
     tasks = len(config.envs.tasks)
     sizes = {_multiple(n, tasks) for n in ((envs,) if envs else SIZES[acting_device(config)])}
@@ -179,6 +179,5 @@ def _measure(config: RunConfig, threads: int, workers: int | None, envs: int | N
     )
 
 
-def _with_one_worker(config: RunConfig, envs: int) -> RunConfig:
-    launch = config.launch.model_copy(update={"workers": 1, "envs_per_worker": envs})
-    return config.model_copy(update={"launch": launch})
+def _with_one_worker(config: LoadedConfig, envs: int) -> RunConfig:
+    return config.resolved(workers=1, envs_per_worker=envs)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from launch.config.schema import RunConfig
+from launch.config.schema import LoadedConfig, RunConfig
 from launch.config.source import dump_config, override_keys, parse_config, read_yaml
 from launch.errors import UserError
 from learners import Schedule, checkpoint
@@ -32,7 +32,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
 
     @classmethod
-    def new(cls, config: RunConfig, name: str) -> RunFolder:
+    def new(cls, config: LoadedConfig, name: str) -> RunFolder:
         """Name the folder of a new run; nothing is written yet.
 
         Raises:
@@ -45,7 +45,9 @@ class RunFolder:
         return run
 
     @classmethod
-    def open(cls, path: str | Path, overrides: Sequence[str] = ()) -> tuple[RunFolder, RunConfig]:
+    def open(
+        cls, path: str | Path, overrides: Sequence[str] = ()
+    ) -> tuple[RunFolder, LoadedConfig]:
         """Open an existing run and read its configuration.
 
         Raises:

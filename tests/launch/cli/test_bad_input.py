@@ -171,6 +171,21 @@ CASES = {
         [*TRAIN, "launch.mode=ray", "launch.address=here"],
         ["launch.address", "'here'", "HOST:PORT"],
     ),
+    "no number of workers": (
+        small_config,
+        [*TRAIN, "launch.workers=0"],
+        ["launch.workers: needs a whole number greater than 0, or auto, not 0\n"],
+    ),
+    "text for a number of environments": (
+        small_config,
+        [*TRAIN, "launch.envs_per_worker=many"],
+        ["launch.envs_per_worker: ", "or auto, not 'many'\n"],
+    ),
+    "auto on a cluster": (
+        small_config,
+        [*TRAIN, "launch.mode=ray", "launch.address=auto", "launch.workers=auto"],
+        ["launch.workers: auto measures this machine", "launch.address"],
+    ),
     "negative seed": (small_config, [*TRAIN, "seed=-1"], ["seed", "-1"]),
     "unknown core": (
         small_config,

@@ -46,6 +46,17 @@ def test_a_dump_names_every_value_so_that_later_defaults_change_nothing():
     assert dumped["checkpoint"]["keep"] == 3
 
 
+def test_a_configuration_says_by_its_type_whether_a_number_is_open():
+    config = minimal("launch.workers=auto")
+    assert not isinstance(config, RunConfig)
+    assert (config.launch.workers, config.launch.envs_per_worker) == ("auto", 24)
+    assert config.auto == ("workers",)
+    assert yaml.safe_load(dump_config(config))["launch"]["workers"] == "auto"
+    found = config.resolved(workers=5)
+    assert found == minimal("launch.workers=5")
+    assert isinstance(found, RunConfig)
+
+
 def test_overrides_leave_the_tree_as_it_was():
     tree = {**MINIMAL, "launch": {"workers": 3}}
     assert parse_config(tree, ["launch.workers=5", "seed=7"], "test").launch.workers == 5
