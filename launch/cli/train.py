@@ -22,7 +22,7 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     from launch.prepare import check, prepare
     from launch.run.folder import RunFolder
     from launch.run.memory_charts import memory_names
-    from launch.train import train as run_training
+    from launch.driver import train as run_training
 
     names = [argument for argument in arguments if "=" not in argument]
     overrides = [argument for argument in arguments if "=" in argument]
