@@ -64,3 +64,13 @@ class AgentConfig(BaseModel):
         if self.encoder_options and self.encoder in ("auto", *BUILT_IN_ENCODERS):
             raise ValueError(f"encoder_options: encoder {self.encoder!r} has none: leave them out")
         return self
+
+    @model_validator(mode="after")
+    def _acting_drops_nothing(self) -> AgentConfig:
+        for name, section in (("srwm", self.srwm), ("delta", self.delta)):
+            if section.dropout:
+                raise ValueError(
+                    f"{name}.dropout {section.dropout} is for classifiers: a policy that drops "
+                    "outputs would not be the one that acted; leave it out"
+                )
+        return self

@@ -48,27 +48,16 @@ CORES: Registry[CoreBuilder] = Registry("core")
 register_core = CORES.register
 
 
-def _stack(input_size: int, config: StackConfig, memory: Callable[[int, int], Memory]) -> Stack:
-    return Stack(
-        input_size,
-        config.hidden_size,
-        config.layers,
-        config.heads,
-        config.feedforward_factor,
-        memory,
-    )
-
-
 def _srwm(input_size: int, config: SRWMConfig, memory: type[SelfReferential]) -> Stack:
     def build(hidden_size: int, heads: int) -> Memory:
         scales = config.query_scale, config.initial_key_scale
         return memory(hidden_size, heads, config.input, *scales)
 
-    return _stack(input_size, config, build)
+    return Stack(input_size, config, build)
 
 
 def _fake_srwm(input_size: int, config: SRWMConfig) -> Stack:
-    return _stack(
+    return Stack(
         input_size, config, lambda hidden_size, heads: FakeSRWM(hidden_size, heads, config.input)
     )
 
@@ -85,7 +74,7 @@ def _lstm(config: CoreSections, input_size: int, unroll_length: int) -> Core:
 
 @register_core("delta")
 def _delta(config: CoreSections, input_size: int, unroll_length: int) -> Core:
-    return _stack(input_size, config.delta, DeltaNet)
+    return Stack(input_size, config.delta, DeltaNet)
 
 
 @register_core("fake_srwm")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Annotated, Literal, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from agents.cores.base import Core, Positive, RowBlock, State
@@ -23,6 +23,11 @@ class StackConfig(BaseModel):
     layers: Positive = 2
     heads: Positive = 8
     feedforward_factor: Positive = 4
+    residual: Literal["plain", "layernorm"] = "plain"
+    """What the output of a memory is added to: its input, or (the paper's supervised SRWM) the
+    input after a LayerNorm."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the outputs of memories and feed-forward layers that training sets to 0."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> StackConfig:
@@ -34,7 +39,10 @@ class StackConfig(BaseModel):
 
 
 class Memory(nn.Module, ABC):
-    """A memory sub-layer: heads side by side, an output projection without bias, a residual."""
+    """A memory sub-layer: heads side by side, an output projection without bias.
+
+    What its output is added to is the stack's matter.
+    """
 
     def __init__(self, hidden_size: int, heads: int) -> None:
         super().__init__()
@@ -45,7 +53,7 @@ class Memory(nn.Module, ABC):
     def forward(self, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
         """Map h [T, B, hidden] to the same shape, and the carried state to the next."""
         y, state = self.remember(h, first, state)
-        return h + self.project(y.flatten(-2)), state
+        return self.project(y.flatten(-2)), state
 
     @abstractmethod
     def initial_state(self, batch: int) -> State:
@@ -74,13 +82,15 @@ class Memory(nn.Module, ABC):
 class FeedForwardBlock(nn.Module):
     """The transformer's feed-forward sub-layer, normalised before, with a residual."""
 
-    def __init__(self, hidden_size: int, factor: int) -> None:
+    def __init__(self, hidden_size: int, factor: int, dropout: float) -> None:
         super().__init__()
         self.block = nn.Sequential(
             nn.LayerNorm(hidden_size),
             nn.Linear(hidden_size, factor * hidden_size),
-            nn.ReLU(),
+            # Together, so that the linear layers keep the names that checkpoints have for them.
+            nn.Sequential(nn.ReLU(), nn.Dropout(dropout)),
             nn.Linear(factor * hidden_size, hidden_size),
+            nn.Dropout(dropout),
         )
 
     def forward(self, h: Tensor) -> Tensor:
@@ -95,28 +105,24 @@ class Stack(Core):
 
     Args:
         input_size: F.
-        hidden_size: of all layers, and the output's.
-        layers: pairs of a memory and a feed-forward sub-layer.
-        heads: of a memory; they share `hidden_size` equally.
-        feedforward_factor: width of the feed-forward sub-layer, in units of `hidden_size`.
+        config: sizes and options; the output has the hidden size.
         memory: from hidden size and heads to a memory.
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        layers: int,
-        heads: int,
-        feedforward_factor: int,
-        memory: Callable[[int, int], Memory],
+        self, input_size: int, config: StackConfig, memory: Callable[[int, int], Memory]
     ) -> None:
         super().__init__()
-        self.output_size = hidden_size
-        self.inputs = nn.Linear(input_size, hidden_size)
-        self.memories = nn.ModuleList(memory(hidden_size, heads) for _ in range(layers))
+        size, layers, dropout = config.hidden_size, range(config.layers), config.dropout
+        self.output_size = size
+        self.inputs = nn.Linear(input_size, size)
+        self.memories = nn.ModuleList(memory(size, config.heads) for _ in layers)
+        self.residuals = nn.ModuleList(
+            nn.LayerNorm(size) if config.residual == "layernorm" else nn.Identity() for _ in layers
+        )
+        self.dropout = nn.Dropout(dropout)
         self.feedforwards = nn.ModuleList(
-            FeedForwardBlock(hidden_size, feedforward_factor) for _ in range(layers)
+            FeedForwardBlock(size, config.feedforward_factor, dropout) for _ in layers
         )
 
     def initial_state(self, batch: int) -> State:
@@ -126,9 +132,8 @@ class Stack(Core):
     def forward(self, x: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
         h = self.inputs(x)
         after: State = ()
-        for memory, feedforward, carried in self._layers(state):
-            h, kept = memory(h, first, carried)
-            h = feedforward(h)
+        for layer, carried in enumerate(self._split(state)):
+            h, kept = self._layer(layer, h, first, carried)
             after += kept
         return h, after
 
@@ -136,19 +141,23 @@ class Stack(Core):
     def introspect(self, x: Tensor, first: Tensor, state: State) -> list[FastWeights]:
         h = self.inputs(x)
         told = []
-        for memory, feedforward, carried in self._layers(state):
-            told += memory.introspect(h, first, carried)
-            h, _ = memory(h, first, carried)
-            h = feedforward(h)
+        for layer, carried in enumerate(self._split(state)):
+            told += cast("Memory", self.memories[layer]).introspect(h, first, carried)
+            h, _ = self._layer(layer, h, first, carried)
         return told
 
     def row_blocks(self) -> list[dict[str, RowBlock]]:
         layers = (memory.row_blocks() for memory in cast("list[Memory]", list(self.memories)))
         return [blocks for blocks in layers if blocks]
 
-    def _layers(self, state: State) -> Iterator[tuple[Memory, nn.Module, State]]:
-        """Yield each layer's sub-layers with its part of the state."""
+    def _layer(self, layer: int, h: Tensor, first: Tensor, state: State) -> tuple[Tensor, State]:
+        """Run a pair of sub-layers on h [T, B, hidden] with its part of the state."""
+        y, state = self.memories[layer](h, first, state)
+        h = self.residuals[layer](h) + self.dropout(y)
+        return self.feedforwards[layer](h), state
+
+    def _split(self, state: State) -> Iterator[State]:
+        """Yield each layer's part of the state."""
         size = len(state) // len(self.memories)
-        pairs = zip(self.memories, self.feedforwards, strict=True)
-        for i, (memory, feedforward) in enumerate(pairs):
-            yield cast("Memory", memory), feedforward, state[i * size : (i + 1) * size]
+        for layer in range(len(self.memories)):
+            yield state[layer * size : (layer + 1) * size]

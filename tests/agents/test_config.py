@@ -12,7 +12,10 @@ def test_defaults_are_the_papers():
     config = AgentConfig()
     assert config.core == "srwm"
     assert config.lstm.model_dump() == {"hidden_size": 256}
-    stack = {"hidden_size": 128, "layers": 2, "heads": 8, "feedforward_factor": 4}
+    stack = {
+        **{"hidden_size": 128, "layers": 2, "heads": 8, "feedforward_factor": 4},
+        **{"residual": "plain", "dropout": 0.0},
+    }
     assert config.delta.model_dump() == stack
     # But for what a head reads and the size of its keys: see agents/cores/README.md.
     ours = {"input": "layernorm", "query_scale": 1.0, "key_scale": None}
@@ -91,3 +94,9 @@ def test_what_is_wrong_is_named(section, where, said):
 def test_a_configuration_does_not_change():
     with pytest.raises(ValidationError, match="frozen"):
         AgentConfig().core = "lstm"
+
+
+@pytest.mark.parametrize("section", ["srwm", "delta"])
+def test_acting_drops_nothing(section):
+    with pytest.raises(ValidationError, match=rf"{section}.dropout 0.1 .*leave it out"):
+        AgentConfig.model_validate({section: {"dropout": 0.1}})
