@@ -2,6 +2,8 @@
 
 from agents.acting import sample
 from agents.agent import Agent, AgentOutput, make_agent
+from agents.classifier import Classifier, ClassifierOutput, make_classifier
+from agents.classifier_config import ClassifierConfig
 from agents.config import AgentConfig
 from agents.cores import Core, State, register_core
 from agents.encoders import FEATURES, register_encoder
@@ -11,9 +13,13 @@ __all__ = [
     "Agent",
     "AgentConfig",
     "AgentOutput",
+    "Classifier",
+    "ClassifierConfig",
+    "ClassifierOutput",
     "Core",
     "State",
     "make_agent",
+    "make_classifier",
     "register_core",
     "register_encoder",
     "sample",

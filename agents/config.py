@@ -17,7 +17,7 @@ from agents.encoders import BUILT_IN as BUILT_IN_ENCODERS
 from agents.encoders import ENCODERS
 
 
-def _one_of(names: Mapping[str, object], *more: str) -> AfterValidator:
+def one_of(names: Mapping[str, object], *more: str) -> AfterValidator:
     """Accept a registered name; asked when a value is read, so a user's own modules count."""
 
     def check(value: str) -> str:
@@ -35,8 +35,8 @@ class AgentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    encoder: Annotated[str, _one_of(ENCODERS, "auto")] = "auto"
-    core: Annotated[str, _one_of(CORES)] = "srwm"
+    encoder: Annotated[str, one_of(ENCODERS, "auto")] = "auto"
+    core: Annotated[str, one_of(CORES)] = "srwm"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the encoder; core, heads and losses are always float32. `auto` is what is faster here."""
     bptt: Positive | None = None

@@ -4,30 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from agents.config import AgentConfig
+from agents import ClassifierConfig
 from agents.cores import CORES
 
 T, B, F, HIDDEN = 3, 2, 5, 6
 SIZES = {"hidden_size": HIDDEN, "layers": 2, "heads": 2, "feedforward_factor": 2}
 
 
-class Sections:
-    """The sections of a configuration that may drop."""
-
-    def __init__(self, **options):
-        # Past the validators: a policy may not drop.
-        parts = {"srwm": {**SIZES, **options}, "delta": {**SIZES, **options}}
-        whole = AgentConfig.model_validate(
-            {name: {**part, "dropout": 0.0} for name, part in parts.items()}
-        )
-        dropout = {"dropout": options.get("dropout", 0.0)}
-        self.srwm = whole.srwm.model_copy(update=dropout)
-        self.delta = whole.delta.model_copy(update=dropout)
-
-
 def make(name, **options):
     torch.manual_seed(0)
-    return CORES[name](Sections(**options), F, T).double()
+    options = {"residual": "plain", **SIZES, **options}
+    sections = ClassifierConfig.model_validate({"srwm": options, "delta": options})
+    return CORES[name](sections, F, T).double()
 
 
 def inputs():

@@ -1,0 +1,86 @@
+"""The configuration section `classifier`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from agents.config import one_of
+from agents.cores import BUILT_IN, CORES
+from agents.cores.base import Positive
+from agents.cores.lstm import LSTMConfig
+from agents.cores.srwm import Scale, SRWMConfig
+from agents.cores.stack import StackConfig
+from agents.encoders.backbones import BackboneConfig
+
+
+class ClassifierLSTMConfig(LSTMConfig):
+    """Size of `lstm`; the default is the paper's."""
+
+    hidden_size: Positive = 1024
+    """Units of the one layer."""
+
+
+class ClassifierSRWMConfig(SRWMConfig):
+    """The cores `srwm`, `fake_srwm` and `sr_delta`.
+
+    The paper's form is `input: none` with both scales 1. It takes a multiple of the updates until
+    it leaves chance, so the defaults are another: see agents/cores/README.md.
+    """
+
+    hidden_size: Positive = 256
+    """Width of all layers."""
+    heads: Positive = 16
+    """Heads of each layer."""
+    residual: Literal["plain", "layernorm"] = "layernorm"
+    """What the output of a memory is added to: its input, or (the paper's) the input after a
+    LayerNorm."""
+    query_scale: Scale = 4.0
+    """Initial size of the rows that make queries, in units of the paper's."""
+    key_scale: Scale | None = 4.0
+    """Initial size of the rows that make keys, in units of the paper's; null: 8."""
+
+
+class ClassifierDeltaConfig(StackConfig):
+    """The core `delta`."""
+
+    hidden_size: Positive = 256
+    """Width of all layers."""
+    heads: Positive = 16
+    """Heads of each layer."""
+
+
+class ClassifierConfig(BaseModel):
+    """The network that learns classes from a sequence of labelled images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    backbone: BackboneConfig = BackboneConfig()
+    """From an image to features."""
+    core: Annotated[str, one_of(CORES)] = "srwm"
+    """The memory: `lstm`, `delta`, `srwm`, `fake_srwm` or another registered core."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Of the backbone; core, head and losses are always float32. `auto` is what is faster here."""
+    lstm: ClassifierLSTMConfig = ClassifierLSTMConfig()
+    """Of `lstm`."""
+    srwm: ClassifierSRWMConfig = ClassifierSRWMConfig()
+    """Of `srwm`, `fake_srwm` and `sr_delta`."""
+    delta: ClassifierDeltaConfig = ClassifierDeltaConfig()
+    """Of `delta`."""
+    core_options: dict[str, Any] = {}
+    """For a core of the user's own: what its builder reads."""
+
+    @model_validator(mode="after")
+    def _core_fits(self) -> ClassifierConfig:
+        if self.core == "srwm_no_carry":
+            raise ValueError(
+                "core 'srwm_no_carry' is for reinforcement learning: here every sequence starts "
+                "anew, use 'srwm'"
+            )
+        if self.core_options and self.core in BUILT_IN:
+            raise ValueError(
+                f"core_options: core {self.core!r} does not read them; its settings are in the "
+                "sections lstm, srwm and delta"
+            )
+        return self
