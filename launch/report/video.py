@@ -1,4 +1,4 @@
-"""A recorded episode as a video."""
+"""Draw a recorded episode as a video."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 
 from launch.play.trace import Trace
-from launch.report.picture import GAP, SCREEN, VIDEO_DPI, Sheet, draw_panels, panels_height, rgb
+from launch.report.picture import SCREEN, VIDEO_DPI, draw_panels, panel_heights, rgb, sheet
 
 FRAMES_PER_SECOND = 15  # ProcGen's own speed
 
 
 def film(trace: Trace, title: str, note: str) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures [H, W, 4] of a video: the frame of each step, and a cursor below it."""
-    sheet = Sheet(SCREEN + GAP + panels_height(trace), title, note, VIDEO_DPI)
-    screen = sheet.add(SCREEN)
-    panels = draw_panels(sheet, trace)
+    heights = [SCREEN, *panel_heights(trace)]
+    figure, (screen, *panels) = sheet(heights, title, note, VIDEO_DPI)
+    draw_panels(panels, trace)
     # What moves is drawn onto a copy of what does not: a whole figure takes ten times as long.
     frame = screen.imshow(rgb(trace.obs[0]), interpolation="nearest", animated=True)
     screen.set(anchor="W")
@@ -31,9 +31,9 @@ def film(trace: Trace, title: str, note: str) -> Iterator[NDArray[np.uint8]]:
         1.06, 0.5, "", transform=screen.transAxes, va="center", fontsize=13, animated=True
     )
     cursors = [panel.axvline(0, color="black", linewidth=1, animated=True) for panel in panels]
-    canvas = FigureCanvasAgg(sheet.figure)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    still = canvas.copy_from_bbox(sheet.figure.bbox)
+    still = canvas.copy_from_bbox(figure.bbox)
     returns = np.cumsum(trace.reward)
     for t, obs in enumerate(trace.obs):
         frame.set_data(rgb(obs))
@@ -44,7 +44,7 @@ def film(trace: Trace, title: str, note: str) -> Iterator[NDArray[np.uint8]]:
             cursor.set_xdata([t, t])
         canvas.restore_region(still)
         for artist in (frame, said, *cursors):
-            sheet.figure.draw_artist(artist)
+            figure.draw_artist(artist)
         yield np.asarray(canvas.buffer_rgba())
 
 
