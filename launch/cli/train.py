@@ -19,10 +19,10 @@ def train(arguments: tuple[str, ...], resume: str | None) -> None:
     With --resume, CONFIG is the run's own.
     """
     from launch.config.source import load_config
+    from launch.driver import train as run_training
     from launch.prepare import check, prepare
     from launch.run.folder import RunFolder
     from launch.run.memory_charts import memory_names
-    from launch.driver import train as run_training
 
     names = [argument for argument in arguments if "=" not in argument]
     overrides = [argument for argument in arguments if "=" in argument]

@@ -25,7 +25,7 @@ from launch.play.trace import Trace
 WIDTH = 12  # inches
 # Inches of a part, without what is written around it, which takes about a gap.
 SCREEN, VALUE, HEAD, GAP, HEADING = 3.2, 0.9, 0.17, 0.5, 0.8
-PADDING = {"w_pad": 0.15, "h_pad": 0.1}
+PADDING: dict[str, Any] = {"w_pad": 0.15, "h_pad": 0.1}
 PICTURE_DPI, VIDEO_DPI = 100, 80
 
 FRAMES = 10  # in the strip above the picture
