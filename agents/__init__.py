@@ -1,6 +1,6 @@
 """The policy network. Knows nothing of Ray, environments or losses."""
 
-from agents.acting import sample
+from agents.acting import Actor, ActorStep, greedy, sample, sampler
 from agents.agent import Agent, AgentOutput, make_agent
 from agents.classifier import Classifier, ClassifierOutput, make_classifier
 from agents.classifier_config import ClassifierConfig
@@ -10,6 +10,8 @@ from agents.encoders import FEATURES, register_encoder
 
 __all__ = [
     "FEATURES",
+    "Actor",
+    "ActorStep",
     "Agent",
     "AgentConfig",
     "AgentOutput",
@@ -18,9 +20,11 @@ __all__ = [
     "ClassifierOutput",
     "Core",
     "State",
+    "greedy",
     "make_agent",
     "make_classifier",
     "register_core",
     "register_encoder",
     "sample",
+    "sampler",
 ]

@@ -38,6 +38,10 @@ class Timestep(NamedTuple):
     reward: NDArray[np.float32]  # [N]
     first: NDArray[np.bool_]  # [N]
 
+    def copy(self) -> Timestep:
+        """Return the same in memory of its own: the environment may write to this one again."""
+        return Timestep(**{name: field.copy() for name, field in self._asdict().items()})
+
 
 class VectorEnv(Protocol):
     """N environments, each of one task, that are stepped together."""
@@ -60,7 +64,7 @@ class VectorEnv(Protocol):
     def observe(self) -> Timestep:
         """Wait for the last `act` and return what came of it; again the same if called again.
 
-        The arrays may be used again by the next `act` or `restore`: copy what is to be kept.
+        The arrays may be used again by the next `act` or `restore`: `copy` what is to be kept.
         """
 
     def save(self) -> list[bytes] | None:

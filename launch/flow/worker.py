@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents import Agent, sample
+from agents import Actor, Agent, sampler
 from envs import EpisodeTracker, VectorEnv
 from launch.flow.base import RolloutInfo
 from learners import Rollout, Weights, load_agent, pinned
@@ -39,15 +39,15 @@ class RolloutWorker:
         ]
         self.tasks = tuple(task for env in self.groups for task in env.tasks)
         self.num_envs = len(self.tasks)
-        self.agent = agent.eval()
+        self.agent = agent
         self.device = next(agent.parameters()).device
         self.unroll_length = unroll_length
         self.generator = torch.Generator().manual_seed(seed)
         self.tracker = EpisodeTracker(self.tasks)
-        self.states = [agent.initial_state(env.num_envs) for env in self.groups]
+        rule = sampler(self.generator)
+        self.actors = [Actor(agent, env.num_envs, rule) for env in self.groups]
         self.version = -1
 
-    @torch.inference_mode()
     def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
         """Act for `unroll_length` steps with `weights`."""
         started = time.perf_counter()
@@ -56,12 +56,12 @@ class RolloutWorker:
             self.version = weights.version
         rollout = self._empty()
         parts = [rollout.columns(*columns) for columns in self._columns]
-        for part, state in zip(parts, self.states, strict=True):
-            for into, carried in zip(part.state, state, strict=True):
+        for part, actor in zip(parts, self.actors, strict=True):
+            for into, carried in zip(part.state, actor.state, strict=True):
                 into[:] = carried.cpu().numpy()
         for t in range(self.unroll_length):
-            for number, part in enumerate(parts):
-                self._act(number, part, t)
+            for env, actor, part in zip(self.groups, self.actors, parts, strict=True):
+                _act(env, actor, part, t)
         for env, part in zip(self.groups, parts, strict=True):
             _record(env, part, self.unroll_length)
         episodes = []
@@ -79,7 +79,10 @@ class RolloutWorker:
             envs += states
         return {
             "envs": envs,
-            "core": [torch.cat(parts) for parts in zip(*self.states, strict=True)],
+            "core": [
+                torch.cat(parts)
+                for parts in zip(*(actor.state for actor in self.actors), strict=True)
+            ],
             "generator": self.generator.get_state(),
             "tracker": self.tracker.state(),
         }
@@ -89,7 +92,8 @@ class RolloutWorker:
         for env, (start, stop) in zip(self.groups, self._columns, strict=True):
             env.restore([state.numpy().tobytes() for state in tree["envs"][start:stop]])
         core = [tensor.to(self.device) for tensor in tree["core"]]
-        self.states = [tuple(part[slice(*columns)] for part in core) for columns in self._columns]
+        for actor, columns in zip(self.actors, self._columns, strict=True):
+            actor.state = tuple(part[slice(*columns)] for part in core)
         self.generator.set_state(tree["generator"])
         self.tracker.load({name: value.numpy() for name, value in tree["tracker"].items()})
 
@@ -110,25 +114,23 @@ class RolloutWorker:
             logits=np.empty((steps, envs, spec.num_actions), np.float32),
             version=np.full(envs, self.version, np.int64),
             state=tuple(
-                np.empty((envs, *tensor.shape[1:]), np.float32) for tensor in self.states[0]
+                np.empty((envs, *tensor.shape[1:]), np.float32) for tensor in self.actors[0].state
             ),
         )
 
-    def _act(self, group: int, part: Rollout, t: int) -> None:
-        """Record what a group shows at step t, and take its next actions."""
-        _record(self.groups[group], part, t)
-        seen = [
-            torch.from_numpy(field[t : t + 1]).to(self.device, non_blocking=True)
-            for field in part[:3]
-        ]
-        output, self.states[group] = self.agent(*seen, self.states[group])
-        logits = output.logits[0].cpu()
-        action = sample(logits, self.generator).numpy()
-        self.groups[group].act(action)
-        part.logits[t] = logits.numpy()
-        part.action[t] = action
+
+def _act(env: VectorEnv, actor: Actor, part: Rollout, t: int) -> None:
+    """Record what a group of environments shows at step t, and take its next actions."""
+    _record(env, part, t)
+    step = actor.step(obs=part.obs[t], reward=part.reward[t], first=part.first[t])
+    env.act(step.action)
+    part.logits[t] = step.logits
+    part.action[t] = step.action
 
 
 def _record(env: VectorEnv, part: Rollout, t: int) -> None:
-    """Wait for what an environment group shows, and copy it to row t."""
-    part.obs[t], part.reward[t], part.first[t] = env.observe()
+    """Wait for what a group of environments shows, and copy it to row t."""
+    shown = env.observe()
+    part.obs[t] = shown.obs
+    part.reward[t] = shown.reward
+    part.first[t] = shown.first

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 import torch
 
-from agents import sample
+from agents import Actor, sampler
 from envs import env_spec
 from launch.config.schema import RunConfig
 from launch.errors import RunError
@@ -81,23 +81,16 @@ def acting_rate(config: RunConfig, seconds: float) -> float:
     Raises:
         ValueError: if the environments or the encoder do not go together.
     """
-    device = acting_device(config)
-    agent = build_agent(config, device)
     envs, spec = config.launch.envs_per_worker, env_spec(config.envs)
-    obs = torch.from_numpy(random_obs((1, envs, *spec.observation_shape), spec.observation_dtype))
-    reward, first = torch.zeros(1, envs), torch.zeros(1, envs, dtype=torch.bool)
-    generator = torch.Generator().manual_seed(config.seed)
-    state = agent.initial_state(envs)
+    rule = sampler(torch.Generator().manual_seed(config.seed))
+    actor = Actor(build_agent(config, acting_device(config)), envs, rule)
+    obs = random_obs((envs, *spec.observation_shape), spec.observation_dtype)
+    reward = np.zeros(envs, np.float32)
+    # Noise without an end, and a state that rewrites itself would grow without one.
     opens = itertools.cycle([True] + [False] * (config.learner.unroll_length - 1))
 
-    @torch.inference_mode()
     def work() -> int:
-        nonlocal state
-        if next(opens):  # noise for ever, and a state that rewrites itself would grow for ever
-            state = agent.initial_state(envs)
-        seen = (tensor.to(device) for tensor in (obs, reward, first))
-        output, state = agent(*seen, state)
-        sample(output.logits[0].cpu(), generator)
+        actor.step(obs=obs, reward=reward, first=np.full(envs, next(opens)))
         return envs
 
     return _rate(work, seconds)

@@ -8,10 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
-import numpy as np
-import torch
-
-from agents import Agent
+from agents import Actor, Agent, greedy
 from envs import EnvsConfig, EpisodeTracker, VectorEnv, make_env, normalise
 
 # Environments of a game side by side: enough for the convolutions, few enough that most of them
@@ -41,7 +38,7 @@ def evaluate(
     """Play `episodes` complete episodes of every game, acting greedily as the paper's test runs.
 
     Args:
-        agent: on the CPU.
+        agent: on any device.
         envs: whose levels are those of the split.
         split: its name, for the scores.
         episodes: of each game.
@@ -77,19 +74,17 @@ def _quotas(env: VectorEnv, episodes: int, per_task: int) -> list[int]:
     return quotas
 
 
-@torch.inference_mode()
 def _play(
     agent: Agent, env: VectorEnv, quotas: list[int], advance: Callable[[], None]
 ) -> dict[str, list[float]]:
     returns: dict[str, list[float]] = {task: [] for task in env.tasks}
     tracker = EpisodeTracker(env.tasks)
-    state = agent.initial_state(env.num_envs)
+    actor = Actor(agent, env.num_envs, greedy)
+    now = env.observe()
     while any(quotas):
-        obs, reward, first = (torch.from_numpy(np.array(x[None])) for x in env.observe())
-        output, state = agent(obs, reward, first, state)
-        env.act(output.logits[0].argmax(-1).numpy())
-        _, reward_after, first_after = env.observe()
-        for episode in tracker.step(reward_after, first_after):
+        env.act(actor.step(obs=now.obs, reward=now.reward, first=now.first).action)
+        now = env.observe()
+        for episode in tracker.step(now.reward, now.first):
             if quotas[episode.env]:
                 quotas[episode.env] -= 1
                 returns[episode.task].append(episode.ret)

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from agents import Agent
+from agents import Actor, Agent, greedy
 from envs import EnvsConfig, Timestep, make_env
 
 
@@ -39,7 +38,6 @@ def task_config(task: str, config: EnvsConfig) -> EnvsConfig:
     return config.model_copy(update={"tasks": (task,)})
 
 
-@torch.inference_mode()
 def record(
     agent: Agent, envs: EnvsConfig, seed: int, advance: Callable[[], None] = lambda: None
 ) -> Trace:
@@ -51,29 +49,31 @@ def record(
         seed: of the environment.
         advance: called after every step.
     """
-    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    seen: list[Timestep] = []
     values = []
-    start = state = agent.initial_state(1)
+    actor = Actor(agent, 1, greedy)
+    start = actor.state
     with closing(make_env(envs, 1, seed=seed)) as env:
-        now = _tensors(env.observe())
-        while not seen or not now[2]:
-            output, state = agent(*now, state)
+        now = env.observe().copy()
+        while not seen or not now.first:
+            step = actor.step(obs=now.obs, reward=now.reward, first=now.first)
             seen.append(now)
-            values.append(output.value.item())
-            env.act(output.logits[0].argmax(-1).numpy())
-            now = _tensors(env.observe())
+            values.append(step.value)
+            env.act(step.action)
+            now = env.observe().copy()
             advance()
-    obs, reward, first = (torch.cat(parts) for parts in zip(*seen, strict=True))
-    layers = agent.introspect(obs, reward, first, start)
+    obs = np.stack([timestep.obs for timestep in seen])
+    reward = np.stack([timestep.reward for timestep in (*seen, now)])
+    first = np.stack([timestep.first for timestep in seen])
+    layers = agent.introspect(
+        obs=torch.from_numpy(obs),
+        reward=torch.from_numpy(reward[:-1]),
+        first=torch.from_numpy(first),
+        state=start,
+    )
     return Trace(
-        obs=obs[:, 0].numpy(),
-        reward=torch.cat([reward[1:], now[1]])[:, 0].numpy(),
-        value=np.array(values, np.float32),
+        obs=obs[:, 0],
+        reward=reward[1:, 0],
+        value=np.concatenate(values),
         change=[layer.change[:, 0].numpy() for layer in layers],
     )
-
-
-def _tensors(timestep: Timestep) -> tuple[Tensor, Tensor, Tensor]:
-    """Return copies of obs, reward and first, each [1, 1, ...]."""
-    obs, reward, first = (torch.from_numpy(np.array(x[None])) for x in timestep)
-    return obs, reward, first
