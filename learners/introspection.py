@@ -4,37 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from agents import Agent
-from agents.cores import FastWeights, State
+from agents.cores import FastWeights
+from agents.cores.base import RowBlock
+
+
+class Network(Protocol):
+    """What a report needs of a network with a core: `Agent` and `Classifier` have it."""
+
+    def row_blocks(self) -> list[dict[str, RowBlock]]:
+        """Name the rows behind the fast weights of each layer."""
 
 
 class MemoryReport:
-    """Reports on the fast weights of an agent.
+    """Reports on the fast weights of a network.
 
-    Make it before the agent learns or loads anything: it keeps a copy of the rows as they are then,
-    and measures from there how far they have moved. The initial weights follow from the seed, so a
-    resumed run measures from the same ones.
+    Make it before the network learns or loads anything: it keeps a copy of the rows as they are
+    then, and measures from there how far they have moved. The initial weights follow from the seed,
+    so a resumed run measures from the same ones.
     """
 
-    def __init__(self, agent: Agent) -> None:
-        self.agent = agent
+    def __init__(self, network: Network) -> None:
+        self.network = network
         self._drawn = [
             {name: block.value().clone() for name, block in blocks.items()}
-            for blocks in agent.row_blocks()
+            for blocks in network.row_blocks()
         ]
 
-    def metrics(self, obs: Tensor, reward: Tensor, first: Tensor, state: State) -> dict[str, float]:
+    def metrics(self, layers: Sequence[FastWeights]) -> dict[str, float]:
         """Return all metrics of the memory: the summary of each layer, then those of each head.
 
-        Call it between the backward pass and the optimiser's step, for the gradients. The arguments
-        are those of `Agent.forward`, of a few environments. It is empty for a core without fast
-        weights.
+        Call it between the backward pass and the optimiser's step, for the gradients.
+
+        Args:
+            layers: what the network's `introspect` returned for a few environments or sequences;
+                empty for a core without fast weights, and so are the metrics.
         """
-        layers = self.agent.introspect(obs, reward, first, state)
         return layer_metrics(layers) | self.row_metrics() | head_metrics(layers)
 
     def row_metrics(self) -> dict[str, float]:
@@ -44,7 +53,7 @@ class MemoryReport:
         their norm; `memory/layer1/grad_y` is the root mean square of the gradient.
         """
         metrics: dict[str, float] = {}
-        pairs = zip(self.agent.row_blocks(), self._drawn, strict=True)
+        pairs = zip(self.network.row_blocks(), self._drawn, strict=True)
         for number, (blocks, drawn) in enumerate(pairs, 1):
             values = {
                 f"moved_{name}": (block.value() - drawn[name]).norm() / drawn[name].norm()

@@ -53,8 +53,8 @@ def memory_names(agent: Agent, envs: EnvsConfig) -> list[str]:
     spec = env_spec(envs)
     obs = torch.zeros(1, 1, *spec.observation_shape, dtype=getattr(torch, spec.observation_dtype))
     first = torch.ones(1, 1, dtype=torch.bool)
-    report = MemoryReport(agent)
-    return [*report.metrics(obs, torch.zeros(1, 1), first, agent.initial_state(1))]
+    layers = agent.introspect(obs, torch.zeros(1, 1), first, agent.initial_state(1))
+    return [*MemoryReport(agent).metrics(layers)]
 
 
 def _memory_title(name: str) -> str:

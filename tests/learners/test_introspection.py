@@ -98,7 +98,8 @@ def test_the_means_are_over_steps_and_environments():
 def test_a_memory_that_does_not_rewrite_itself_has_nothing_to_report(core):
     agent = network(core)
     obs, first = torch.zeros(1, 1, 7), torch.ones(1, 1, dtype=torch.bool)
-    assert MemoryReport(agent).metrics(obs, torch.zeros(1, 1), first, agent.initial_state(1)) == {}
+    layers = agent.introspect(obs, torch.zeros(1, 1), first, agent.initial_state(1))
+    assert MemoryReport(agent).metrics(layers) == {}
 
 
 @pytest.mark.parametrize(
