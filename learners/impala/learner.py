@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from learners.impala.optimiser import make_optimiser
 from learners.impala.rollout import Rollout
 from learners.impala.vtrace import vtrace
 from learners.introspection import MemoryReport
+from learners.network_state import TrainingDivergedError, load_agent, to_array, to_tensor
 from learners.schedule import Schedule
 
 # A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
@@ -37,10 +37,6 @@ class Weights(NamedTuple):
 
     version: int
     parameters: dict[str, NDArray[np.float32]]
-
-
-class TrainingDivergedError(RuntimeError):
-    """Too many batches in a row had a non-finite loss or gradient."""
 
 
 class Learner:
@@ -125,7 +121,7 @@ class Learner:
         """Copy the current parameters."""
         return Weights(
             self.version,
-            {name: _copy(parameter) for name, parameter in self.agent.named_parameters()},
+            {name: to_array(parameter) for name, parameter in self.agent.named_parameters()},
         )
 
     def state(self) -> dict[str, Any]:
@@ -135,9 +131,9 @@ class Learner:
         """
         optimiser = self.optimiser.state
         return {
-            "agent": {name: _copy(tensor) for name, tensor in self.agent.state_dict().items()},
+            "agent": {name: to_array(tensor) for name, tensor in self.agent.state_dict().items()},
             "optimiser": {
-                name: {key: _copy(value) for key, value in optimiser[parameter].items()}
+                name: {key: to_array(value) for key, value in optimiser[parameter].items()}
                 for name, parameter in self.agent.named_parameters()
             },
             "frames": self.frames,
@@ -156,14 +152,14 @@ class Learner:
         load_agent(self.agent, state["agent"])
         for name, parameter in self.agent.named_parameters():
             self.optimiser.state[parameter] = {
-                key: _tensor(value).to(self.device if key != "step" else "cpu")
+                key: to_tensor(value).to(self.device if key != "step" else "cpu")
                 for key, value in state["optimiser"][name].items()
             }
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]
         self.schedule.load(state["schedule"], self.frames)
-        torch.set_rng_state(_tensor(state["torch_rng"]))
+        torch.set_rng_state(to_tensor(state["torch_rng"]))
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -225,7 +221,7 @@ class Learner:
         few = slice(INTROSPECT_ENVS)
         obs, reward, first = (field[:, few] for field in batch[:3])
         state = tuple(part[few] for part in batch.state)
-        return self.memory.metrics(obs, reward, first, state)
+        return self.memory.metrics(self.agent.introspect(obs, reward, first, state))
 
     def _skip(self) -> None:
         self.skipped += 1
@@ -235,31 +231,3 @@ class Learner:
                 f"the last {self._skipped_in_a_row} batches had a non-finite loss or gradient; "
                 "a smaller learner.learning_rate or learner.max_grad_norm may help"
             )
-
-
-def _copy(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().to("cpu", copy=True).numpy()
-    return array
-
-
-def _tensor(value: Tensor | NDArray[Any]) -> Tensor:
-    # A copy, because what was handed in stays as it is; and Ray's arrays cannot be written to.
-    return value.clone() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
-
-
-def load_agent(agent: Agent, parameters: Mapping[str, Tensor | NDArray[Any]]) -> None:
-    """Copy `parameters` into the agent.
-
-    Raises:
-        ValueError: if they are another network's.
-    """
-    own = agent.state_dict()
-    for name in sorted(own.keys() | parameters.keys()):
-        here, there = own.get(name), parameters.get(name)
-        if here is None or there is None or here.shape != there.shape:
-            raise ValueError(
-                f"the checkpoint holds another network: {name} is "
-                f"{'absent' if there is None else list(there.shape)} there and "
-                f"{'absent' if here is None else list(here.shape)} here"
-            )
-    agent.load_state_dict({name: _tensor(value) for name, value in parameters.items()})

@@ -1,0 +1,45 @@
+"""What learners share: tensors of a network as arrays and back, and the end of a hopeless run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+class TrainingDivergedError(RuntimeError):
+    """Too many batches in a row had a non-finite loss or gradient."""
+
+
+def to_array(tensor: Tensor) -> NDArray[Any]:
+    """Copy a tensor of any device to an array."""
+    array: NDArray[Any] = tensor.detach().to("cpu", copy=True).numpy()
+    return array
+
+
+def to_tensor(value: Tensor | NDArray[Any]) -> Tensor:
+    """Copy an array or a CPU tensor to a CPU tensor."""
+    # A copy, because what was handed in stays as it is; and Ray's arrays cannot be written to.
+    return value.clone() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
+
+
+def load_agent(agent: nn.Module, parameters: Mapping[str, Tensor | NDArray[Any]]) -> None:
+    """Copy `parameters` into an agent, or into any other network.
+
+    Raises:
+        ValueError: if they are another network's.
+    """
+    own = agent.state_dict()
+    for name in sorted(own.keys() | parameters.keys()):
+        here, there = own.get(name), parameters.get(name)
+        if here is None or there is None or here.shape != there.shape:
+            raise ValueError(
+                f"the checkpoint holds another network: {name} is "
+                f"{'absent' if there is None else list(there.shape)} there and "
+                f"{'absent' if here is None else list(here.shape)} here"
+            )
+    agent.load_state_dict({name: to_tensor(value) for name, value in parameters.items()})
