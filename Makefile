@@ -1,5 +1,6 @@
 # make train [ARGS="key=value ..."]   install if needed, then train the quickstart
 # make test | test-slow | lint [ARGS="..."]   install with the dev tools, then check
+# make docs                           build the documentation into site/ (open site/index.html)
 # make check-gpu [ARGS=FILE]          check and measure the kernels on a GPU, write a JSON file
 # make clean                          remove .venv; do so to change PYTHON. Runs are kept.
 
@@ -10,7 +11,7 @@ VENV := .venv
 SPEC := setup.cfg pyproject.toml constraints.txt
 
 .NOTPARALLEL:  # two installs into one .venv at once would break both
-.PHONY: train test test-slow lint check-gpu clean
+.PHONY: train test test-slow lint docs check-gpu clean
 
 train: $(VENV)/.train
 	$(VENV)/bin/srwm train quickstart $(ARGS)
@@ -26,6 +27,11 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell
+
+# The variable silences the theme's notice about its successor.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet
 
 check-gpu: $(VENV)/.dev
 	$(VENV)/bin/python -m launch.bench.check_gpu $(or $(ARGS),docs/results/bench/gpu.json)

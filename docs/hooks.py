@@ -1,0 +1,54 @@
+"""Pages that the site takes from elsewhere: READMEs beside the code, and the configuration keys."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).resolve().parents[1]
+
+READMES = {
+    "agents/cores/README.md": "design/cores.md",
+    "agents/ops/srwm/README.md": "design/srwm-operator.md",
+}
+"""From a file of the repository to its page."""
+
+LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are not files in `docs/`."""
+    for source, page in READMES.items():
+        text = relink((ROOT / source).read_text(), source, page)
+        files.append(File.generated(config, page, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: object, config: MkDocsConfig, files: Files) -> str:
+    """Let links from `docs/` to a README beside the code lead to its page."""
+    uri: str = page.file.src_uri  # type: ignore[attr-defined]
+    return markdown if uri in READMES.values() else relink(markdown, f"docs/{uri}", uri)
+
+
+def relink(text: str, source: str, page: str) -> str:
+    """Rewrite the relative links of a repository file so that they hold on its page.
+
+    Args:
+        text: Markdown.
+        source: path of the file in the repository; its links start there.
+        page: path of its page in the site's sources.
+    """
+
+    def rewrite(match: re.Match[str]) -> str:
+        before, link, after = match.groups()
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+        known = READMES.get(target) or target.removeprefix("docs/")
+        if known == target:  # not a page
+            return match[0]
+        return before + posixpath.relpath(known, posixpath.dirname(page)) + after
+
+    return LINK.sub(rewrite, text)
