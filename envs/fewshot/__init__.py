@@ -1,0 +1,16 @@
+"""Few-shot learning: labelled pictures and the episodes made of them. Knows nothing of torch."""
+
+from envs.fewshot.config import DataConfig, EpisodesConfig
+from envs.fewshot.datasets import load_source
+from envs.fewshot.images import DataError, ImageSource, Split, StoredImages, contact_sheet
+
+__all__ = [
+    "DataConfig",
+    "DataError",
+    "EpisodesConfig",
+    "ImageSource",
+    "Split",
+    "StoredImages",
+    "contact_sheet",
+    "load_source",
+]
