@@ -60,8 +60,9 @@ def choose() -> dict[str, dict[str, dict[int, tuple[int, ...]]]]:
     for split in SCRIPTS:
         mine = kept & (split_of == split)
         for point, turns in zip(points[mine], _distinct_turns(first[mine]), strict=True):
-            script = _script(point)[1]
-            chosen.setdefault(split, {}).setdefault(script, {})[int(point)] = turns
+            if turns:
+                script = _script(point)[1]
+                chosen.setdefault(split, {}).setdefault(script, {})[int(point)] = turns
     return chosen
 
 

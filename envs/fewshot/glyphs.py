@@ -117,7 +117,7 @@ def render(points: Iterable[int]) -> dict[int, list[NDArray[np.uint8]]]:
     Raises:
         DataError: if a font file is not there.
     """
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
     from matplotlib import get_data_path
 
     drawn: dict[int, list[NDArray[np.uint8]]] = {point: [] for point in points}
