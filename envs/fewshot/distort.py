@@ -1,13 +1,14 @@
 """Random affine maps and smooth displacements of many small pictures at once.
 
-Positions are exact binary fractions and the rest is elementwise float32, so the same random
-numbers give the same pictures on every machine, whatever its matrix library does.
+Positions are sums of binary fractions without rounding, and pixels are blended as whole numbers:
+the same random numbers give the same pictures on every machine, whatever its matrix library does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,18 @@ GRID = 4
 
 AFFINE_UNIT, FIELD_UNIT, BASIS_UNIT = 2.0**-16, 2.0**-7, 2.0**-9
 """A position is a sum of multiples of 2**-16 below 2**7, which float32 adds without rounding."""
+
+PARTS = np.uint32(16)
+"""Pictures are read at positions rounded to 1 / PARTS of a pixel."""
+
+LANES, HALF = np.uint32(0x00FF00FF), np.uint32(0x00800080)
+"""Every other byte of a texel of four channels, and what rounds their weighted sums."""
+
+SHIFTS = (np.uint32(0), np.uint32(8))
+"""Bits by which the first and the second of every two bytes are moved into the lanes."""
+
+BLOCK = 2**15
+"""Pixels that are read together, so that what is in between stays in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +108,45 @@ def sample(
     """
     _, side, _, channels = bank.shape
     texels = bank.reshape(-1) if channels == 1 else bank.reshape(-1).view(np.uint32)
-    inside = np.clip(where + np.float32((side - 1) / 2), 0, side - 2)
-    corner = inside.astype(np.int32)
-    y, x = np.moveaxis(inside - corner, 1, 0)[..., None]
-    start = index[:, None] * (side * side) + corner[:, 0] * side + corner[:, 1]
+    count, _, pixels = where.shape
+    read = np.empty((count, pixels), texels.dtype)
+    step = max(1, BLOCK // pixels)
+    for start in range(0, count, step):
+        block = slice(start, start + step)
+        # In 1 / PARTS of a pixel, from the bank's corner; `side - 2` still has a right neighbour.
+        middle = np.float32((side - 1) / 2)
+        steps = np.clip((where[block] + middle) * PARTS + np.float32(0.5), 0, (side - 2) * PARTS)
+        whole, part = np.divmod(steps.astype(np.uint32), PARTS)
+        first = index[block, None] * (side * side) + whole[:, 0] * side + whole[:, 1]
+        read[block] = _blend(texels, first, side, part)
+    return read.view(np.uint8).reshape(count, pixels, channels)
 
-    def read(offset: int) -> NDArray[np.float32]:
-        texel = texels[offset:].take(start, mode="clip")
-        return texel.view(np.uint8).reshape(*start.shape, channels).astype(np.float32)
 
-    upper, lower = read(0), read(side)
-    upper += (read(1) - upper) * x
-    lower += (read(side + 1) - lower) * x
-    upper += (lower - upper) * y
-    upper += np.float32(0.5)
-    return upper.astype(np.uint8)
+def _blend(
+    texels: NDArray[Any], first: NDArray[np.int64], side: int, part: NDArray[np.uint32]
+) -> NDArray[np.uint32]:
+    """Weigh each texel with its right, lower and lower right neighbour.
+
+    The four weights sum up to 256, so a texel's bytes do not meet if every other one is taken.
+    """
+    lower, right = part[:, 0], part[:, 1]
+    weights = {
+        0: (PARTS - lower) * (PARTS - right),
+        1: (PARTS - lower) * right,
+        side: lower * (PARTS - right),
+        side + 1: lower * right,
+    }
+    corners = {
+        offset: texels[offset:].take(first, mode="clip").astype(np.uint32, copy=False)
+        for offset in weights
+    }
+    blended = np.zeros(first.shape, np.uint32)
+    for shift in SHIFTS[: (texels.itemsize + 1) // 2]:
+        total = np.full(first.shape, HALF, np.uint32)
+        for offset, weight in weights.items():
+            total += ((corners[offset] >> shift) & LANES) * weight
+        blended |= ((total >> SHIFTS[1]) & LANES) << shift
+    return blended
 
 
 def _linear(strength: Strength, chance: NDArray[np.float64]) -> NDArray[np.float64]:
