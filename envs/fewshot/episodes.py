@@ -167,7 +167,9 @@ def fixed_batches(
 def _check(name: str, source: ImageSource, config: EpisodesConfig) -> None:
     """Check that a source has enough classes, and enough pictures of each."""
     if config.n_way > len(source.names):
-        raise DataError(f"n_way {config.n_way} is more than the {len(source.names)} of {name}")
+        raise DataError(
+            f"n_way {config.n_way} is more than the {len(source.names)} classes of {name}"
+        )
     needed = config.k_shot + (config.n_query if config.labels == "synchronous" else 0)
     if source.smallest is not None and source.smallest < needed:
         parts = f"k_shot {config.k_shot}"

@@ -105,7 +105,7 @@ def _distinct_turns(first: NDArray[np.float32]) -> list[tuple[int, ...]]:
     return [tuple(int(turn) for turn in np.flatnonzero(column)) for column in kept.T]
 
 
-def _text() -> str:
+def glyphs_yaml() -> str:
     """Return the text of `glyphs.yaml`."""
     lines = []
     for split, scripts in choose().items():
@@ -127,4 +127,4 @@ def _text() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("glyphs.yaml").write_text(_text(), "ascii")
+    Path(__file__).with_name("glyphs.yaml").write_text(glyphs_yaml(), "ascii")

@@ -36,7 +36,7 @@ SCENE, SCENE_VIEW = 128, 64
 
 SCENE_STRENGTH = Strength(scale=0.3, shift=0.35)
 
-ALIKE = 0.95
+ALIKE = 0.93
 """Cosine of features (grey and opacity) above which two sprites are one class."""
 
 LEAST_INK = 0.1
