@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.config import AgentConfig
-from agents.cores import CORES, Core, FastWeights, State, unroll
+from agents.cores import Core, FastWeights, State, make_core, unroll
 from agents.cores.base import RowBlock
 from agents.encoders import FEATURES, make_encoder
 from agents.precision import encoder_dtype
@@ -118,7 +118,7 @@ def make_agent(
     """
     agent = Agent(
         make_encoder(config.encoder, observation_shape, config.encoder_options),
-        CORES[config.core](config, FEATURES + 1, unroll_length),
+        make_core(config, FEATURES + 1, unroll_length),
         num_actions,
         encoder_dtype(config.precision, torch.device(device)),
         config.bptt,

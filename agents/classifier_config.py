@@ -4,15 +4,53 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agents.config import one_of
-from agents.cores import BUILT_IN, CORES
-from agents.cores.base import Positive
-from agents.cores.lstm import LSTMConfig
-from agents.cores.srwm import Scale, SRWMConfig
-from agents.cores.stack import StackConfig
-from agents.encoders.backbones import BackboneConfig
+from agents.config import LSTMConfig, Positive, Scale, SRWMConfig, StackConfig, one_of
+from agents.registry import CORES
+
+NormName = Literal["batch", "instance"]
+
+
+DropoutKind = Literal["base", "inblock", "2d", "2d_inblock"]
+
+
+Normalise = Literal["none", "imagenet"]
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class BackboneConfig(BaseModel):
+    """The network that turns an image into features."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+    name: Literal["conv4", "res12", "res12_big"] = "conv4"
+    """`conv4`: four convolutions. `res12`: twelve in four residual blocks of 64, 96, 128 and 256
+    channels; `res12_big`: of 64, 128, 256 and 512."""
+    channels: Literal[32, 64] = 64
+    """Channels of each convolution of `conv4`."""
+    norm: NormName = "batch"
+    """`batch`: BatchNorm. `instance`: InstanceNorm with weights, the same in training and
+    evaluation."""
+    dropout: Share = 0.0
+    """Share of the activations that training sets to 0."""
+    dropout_kind: DropoutKind = "base"
+    """Of Res-12. `base`: single activations after each block. `inblock`: also after the first and
+    the second convolution of a block. `2d` and `2d_inblock`: the same with whole channels."""
+    input_dropout: Share = 0.0
+    """Share of the input's pixels that training sets to 0."""
+
+    @model_validator(mode="after")
+    def _options_have_a_reader(self) -> BackboneConfig:
+        unread = "dropout_kind" if self.name == "conv4" else "channels"
+        value = getattr(self, unread)
+        if value != type(self).model_fields[unread].default:
+            raise ValueError(f"{unread} {value!r} has no effect on {self.name}: leave it out")
+        return self
 
 
 class ClassifierLSTMConfig(LSTMConfig):
@@ -54,7 +92,9 @@ class ClassifierDeltaConfig(StackConfig):
 class ClassifierConfig(BaseModel):
     """The network that learns classes from a sequence of labelled images."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     backbone: BackboneConfig = BackboneConfig()
     """From an image to features."""
@@ -78,7 +118,7 @@ class ClassifierConfig(BaseModel):
                 "core 'srwm_no_carry' is for reinforcement learning: here every sequence starts "
                 "anew, use 'srwm'"
             )
-        if self.core_options and self.core in BUILT_IN:
+        if self.core_options and self.core in CORES.built_in:
             raise ValueError(
                 f"core_options: core {self.core!r} does not read them; its settings are in the "
                 "sections lstm, srwm and delta"

@@ -8,9 +8,10 @@ from envs.config import EnvsConfig
 from envs.episodes import Episode, EpisodeTracker
 from envs.gym_env import GymVectorEnv, gym_spec
 from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv, told_if_missing
-from envs.registry import import_procgen
+from envs.registry import import_procgen, register_env
 from envs.scores import NORMALISATION, normalise
 from envs.splits import SPLITS, overlaps, split_config
+from envs.suites import register_suite
 from envs.vector import EnvSpec, Timestep, VectorEnv
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "make_env",
     "normalise",
     "overlaps",
+    "register_env",
+    "register_suite",
     "require_games",
     "split_config",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from envs.registry import check_registered
+from envs.registry import check_registered, module_of
 from envs.suites import EXPLORATION_LEVELS, GAMES, SUITES, Mode, modes_of
 
 LAST_LEVEL = 2**31 - 1
@@ -24,13 +24,20 @@ class EnvsConfig(BaseModel):
     no suites and all values are concrete: what is dumped loads again as an equal configuration.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     tasks: tuple[str, ...]
+    """Names of tasks: ProcGen games, suites, Gymnasium ids (`module:id` imports the module first)
+    or `gym:ID` for the old gym. The environments share the tasks equally."""
     distribution_mode: Mode = "easy"
+    """Difficulty of ProcGen's levels. A suite brings its own."""
     num_levels: NonNegative = 200
-    """ProcGen's levels are `start_level` and the `num_levels - 1` after it; 0: all there are."""
+    """Number of ProcGen's training levels: `start_level` and those after it. 0 is all levels. A
+    suite brings its own."""
     start_level: NonNegative = 0
+    """The first of ProcGen's training levels."""
     threads: NonNegative = 0
     """ProcGen's C++ threads in each vector environment; 0 steps in the calling thread."""
 
@@ -38,6 +45,11 @@ class EnvsConfig(BaseModel):
     def is_procgen(self) -> bool:
         """Whether the tasks are games of ProcGen; all of them are or none is."""
         return self.tasks[0] in GAMES
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that tasks of the form `module:id` import."""
+        return tuple(filter(None, map(module_of, self.tasks)))
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +64,7 @@ class EnvsConfig(BaseModel):
         suites = {str(task): SUITES[str(task)] for task in data["tasks"] if str(task) in SUITES}
         for key in ("distribution_mode", "num_levels"):
             values = {name: getattr(suite, key) for name, suite in suites.items()}
+            values = {name: value for name, value in values.items() if value is not None}
             if key not in data and len(set(values.values())) > 1:
                 listed = ", ".join(f"{value!r} in {name}" for name, value in values.items())
                 raise ValueError(f"{key} differs between the suites ({listed}): set it")
@@ -70,7 +83,7 @@ class EnvsConfig(BaseModel):
         for entry in value:
             if not isinstance(entry, str):
                 raise ValueError(f"each task is a name, not {entry!r}")
-            games = SUITES[entry].games if entry in SUITES else (entry,)
+            games = SUITES[entry].tasks if entry in SUITES else (entry,)
             for task in games:
                 if task in tasks:
                     raise ValueError(f"task {task!r} is there twice")

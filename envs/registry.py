@@ -6,13 +6,16 @@ import contextlib
 import difflib
 import importlib
 import os
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from envs.directory import restore_directory
 from envs.faults import one_line
 from envs.suites import GAMES, SUITES
 from envs.watchdog import WATCHDOG
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 OLD_GYM = "gym:"
 """Prefix of a task that lives in the registry of `gym`; without it, in that of `gymnasium`."""
@@ -35,13 +38,50 @@ def api_of(task: str) -> ModuleType:
     return importlib.import_module("gym")
 
 
+def register_env(name: str, **options: Any) -> Callable[[F], F]:
+    """Return a decorator that registers an environment, so that `envs.tasks` can name it.
+
+    Args:
+        name: the Gymnasium id, such as `corridor/Short-v0`.
+        options: of `gymnasium.register`, such as `max_episode_steps` or `kwargs`.
+
+    Returns:
+        A decorator of a `gymnasium.Env` class, or of a function that returns one.
+
+    Raises:
+        ValueError: if another environment has that id.
+    """
+    gymnasium = api_of(name)
+
+    def add(factory: F) -> F:
+        there = _ids(gymnasium).pop(name, None)
+        if there is not None and _origin(there.entry_point) != _origin(factory):
+            _ids(gymnasium)[name] = there
+            raise ValueError(f"environment {name!r} is registered already: choose another id")
+        gymnasium.register(name, entry_point=factory, **options)
+        return factory
+
+    return add
+
+
+def _origin(entry_point: Any) -> str:
+    if isinstance(entry_point, str):
+        return entry_point
+    return f"{entry_point.__module__}:{entry_point.__qualname__}"
+
+
+def module_of(task: str) -> str:
+    """Return the module that a task of the form `module:id` imports, "" for another task."""
+    return task.removeprefix(OLD_GYM).rpartition(":")[0]
+
+
 def check_registered(task: str) -> None:
     """Check that a task names a registered environment, importing the module of `module:id`.
 
     Raises:
         ValueError: if it does not, naming the nearest names that exist.
     """
-    module, _, name = task.removeprefix(OLD_GYM).rpartition(":")
+    module, name = module_of(task), task.rpartition(":")[2]
     if module:
         try:
             importlib.import_module(module)

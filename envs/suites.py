@@ -1,4 +1,4 @@
-"""ProcGen's games, the modes that each has, and the suites of the paper.
+"""ProcGen's games, the modes that each has, and the suites of tasks.
 
 The tables are kept here, and compared with the installed package by a test, because importing
 `procgen` to read them would import gym as well, and because the modes stand in its C++ code alone:
@@ -7,6 +7,7 @@ asked for a mode that a game does not have, it ends the process.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Mode = Literal["easy", "hard", "memory", "exploration", "extreme"]
@@ -59,11 +60,11 @@ def modes_of(game: str) -> tuple[Mode, ...]:
 
 
 class Suite(NamedTuple):
-    """Games that are trained together, and the levels that go with them."""
+    """Tasks that are trained together, and for games of ProcGen the levels that go with them."""
 
-    games: tuple[str, ...]
-    distribution_mode: Mode
-    num_levels: int
+    tasks: tuple[str, ...]
+    distribution_mode: Mode | None = None
+    num_levels: int | None = None
 
 
 SUITES = {
@@ -75,3 +76,26 @@ SUITES = {
     "procgen-hard16": Suite(GAMES, "hard", 500),
 }
 """The first two are the paper's (arXiv 2202.05780), the others ProcGen's own benchmark."""
+
+
+def register_suite(
+    name: str,
+    tasks: Sequence[str],
+    distribution_mode: Mode | None = None,
+    num_levels: int | None = None,
+) -> None:
+    """Register a suite: in `envs.tasks` its name stands for all of its tasks.
+
+    Args:
+        name: the name of the suite.
+        tasks: names of tasks, as in `envs.tasks`.
+        distribution_mode: of ProcGen's games; where it is None, the configuration says it.
+        num_levels: the number of ProcGen's training levels, likewise.
+
+    Raises:
+        ValueError: if a game, or a suite of other tasks, has that name.
+    """
+    suite = Suite(tuple(tasks), distribution_mode, num_levels)
+    if name in GAMES or SUITES.get(name, suite) != suite:
+        raise ValueError(f"suite {name!r} is registered already: choose another name")
+    SUITES[name] = suite

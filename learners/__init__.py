@@ -1,13 +1,23 @@
-"""From rollouts to weights. Knows nothing of Ray or environments."""
+"""From rollouts to weights. Knows nothing of Ray or environments.
 
-from learners.group import join_group, open_store
-from learners.impala.batch import Batch, Stage, pinned
-from learners.impala.config import LearnerConfig
-from learners.impala.learner import Learner, Weights
-from learners.impala.rollout import Rollout
-from learners.introspection import MemoryReport
-from learners.network_state import TrainingDivergedError, load_agent
-from learners.schedule import Schedule
+Names are imported when they are first used: a configuration is read without importing torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from learners.group import join_group, open_store
+    from learners.impala.batch import Batch, Stage, pinned
+    from learners.impala.config import LearnerConfig
+    from learners.impala.learner import Learner, Weights
+    from learners.impala.rollout import Rollout
+    from learners.introspection import MemoryReport
+    from learners.network_state import TrainingDivergedError, load_agent
+    from learners.schedule import Schedule
 
 __all__ = [
     "Batch",
@@ -24,3 +34,17 @@ __all__ = [
     "open_store",
     "pinned",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "group": ["join_group", "open_store"],
+        "impala.batch": ["Batch", "Stage", "pinned"],
+        "impala.config": ["LearnerConfig"],
+        "impala.learner": ["Learner", "Weights"],
+        "impala.rollout": ["Rollout"],
+        "introspection": ["MemoryReport"],
+        "network_state": ["TrainingDivergedError", "load_agent"],
+        "schedule": ["Schedule"],
+    },
+)

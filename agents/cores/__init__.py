@@ -1,51 +1,20 @@
-"""The recurrent cores, and the one place where a core's name becomes a core."""
+"""The recurrent cores, and the builder of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
-
+from agents.config import CoreSections, SRWMConfig
 from agents.cores.base import Core, State
 from agents.cores.bptt import unroll
 from agents.cores.delta import DeltaNet
 from agents.cores.fake_srwm import FakeSRWM
 from agents.cores.fast_weights import FastWeights
 from agents.cores.feedforward import FeedForward
-from agents.cores.lstm import LSTM, LSTMConfig
+from agents.cores.lstm import LSTM
 from agents.cores.no_carry import NoCarry
 from agents.cores.sr_delta import SRDelta
-from agents.cores.srwm import SRWM, SelfReferential, SRWMConfig
-from agents.cores.stack import Memory, Stack, StackConfig
-from agents.registry import Registry
-
-
-class CoreSections(Protocol):
-    """The sections of a configuration that describe cores; `AgentConfig` is one."""
-
-    @property
-    def lstm(self) -> LSTMConfig:
-        """Of `lstm`."""
-
-    @property
-    def delta(self) -> StackConfig:
-        """Of `delta`."""
-
-    @property
-    def srwm(self) -> SRWMConfig:
-        """Of the self-referential cores."""
-
-    @property
-    def core_options(self) -> Mapping[str, Any]:
-        """Of a core that a module of the user's own registers."""
-
-
-CoreBuilder = Callable[[CoreSections, int, int], Core]
-"""From the configuration, the input's size F and the learner's unroll length T to a core."""
-
-CORES: Registry[CoreBuilder] = Registry("core")
-"""From a name in the configuration to the builder of the core."""
-
-register_core = CORES.register
+from agents.cores.srwm import SRWM, SelfReferential
+from agents.cores.stack import Memory, Stack
+from agents.registry import CORES, register_core
 
 
 def _srwm(input_size: int, config: SRWMConfig, memory: type[SelfReferential]) -> Stack:
@@ -97,16 +66,34 @@ def _sr_delta(config: CoreSections, input_size: int, unroll_length: int) -> Core
     return _srwm(input_size, config.srwm, SRDelta)
 
 
-BUILT_IN = frozenset(CORES)
-"""The cores of this package, as opposed to those of a user's own module."""
+def make_core(config: CoreSections, input_size: int, unroll_length: int) -> Core:
+    """Build the core `config.core`.
+
+    Args:
+        config: the section `agent`.
+        input_size: F, the width of what the core reads.
+        unroll_length: T of the learner; a memory that is not carried over starts anew with it.
+
+    Raises:
+        ValueError: if the builder of the user's own core does not take `core_options`.
+    """
+    try:
+        return CORES[config.core](config, input_size, unroll_length)
+    except (KeyError, TypeError, ValueError) as error:  # what wrong options raise
+        if config.core in CORES.built_in:
+            raise
+        raise ValueError(
+            f"agent.core_options: core {config.core!r} cannot be built with {config.core_options}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
 
 __all__ = [
-    "BUILT_IN",
     "CORES",
     "Core",
-    "CoreSections",
     "FastWeights",
     "State",
+    "make_core",
     "register_core",
     "unroll",
 ]

@@ -5,17 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from agents.cores.fast_weights import FastWeights
-
-Positive = Annotated[int, Field(gt=0)]
-"""A count or a size in a configuration."""
-
 
 State = tuple[Tensor, ...]
 """What a core carries from step to step: tensors [B, ...], zero at an episode's start."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-HeadInputName = Literal["layernorm", "softmax", "none"]
+from agents.config import HeadInputName
 
 
 class LayerNormInput(nn.Module):

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from agents.cores.base import Core, Positive, State
+from agents.cores.base import Core, State
 from agents.ops.reset import reset, segments
-
-
-class LSTMConfig(BaseModel):
-    """Sizes of the LSTM core."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    hidden_size: Positive = 256
 
 
 class LSTM(Core):

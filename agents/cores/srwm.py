@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from agents.cores.base import RowBlock, State, row_blocks
 from agents.cores.fast_weights import BLOCKS, FastWeights, tell
 from agents.cores.head_input import HeadInputName, head_input
-from agents.cores.stack import Memory, StackConfig
+from agents.cores.stack import Memory
 from agents.ops.srwm import LEARNING_RATES, srwm
-
-Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class SRWMConfig(StackConfig):
-    """The self-referential cores: `srwm`, `srwm_no_carry`, `fake_srwm` and `sr_delta`.
-
-    `fake_srwm` has neither queries nor keys, so no scales.
-    """
-
-    input: HeadInputName = "layernorm"
-    """What a head reads of its layer's input: `layernorm` normalises it over all heads, `softmax`
-    is the paper's RL code (it hardly learns to remember, see agents/cores/README.md), `none`
-    changes nothing."""
-    query_scale: Scale = 1.0
-    """Initial size of the rows that make queries, in units of the paper's."""
-    key_scale: Scale | None = None
-    """Initial size of the rows that make keys; null: 8, but the paper's 1 with `input: softmax`.
-    Keys that are less sharp than queries let the matrix grow without bound in long episodes."""
-
-    @property
-    def initial_key_scale(self) -> float:
-        """`key_scale`, or what it is by default."""
-        return self.key_scale or (1.0 if self.input == "softmax" else 8.0)
 
 
 class SelfReferential(Memory):

@@ -4,38 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal, cast
+from typing import cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from agents.cores.base import Core, Positive, RowBlock, State
+from agents.config import StackConfig
+from agents.cores.base import Core, RowBlock, State
 from agents.cores.fast_weights import FastWeights
-
-
-class StackConfig(BaseModel):
-    """Sizes of a core that is a stack of fast weights; the defaults are the paper's RL network."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    hidden_size: Positive = 128
-    layers: Positive = 2
-    heads: Positive = 8
-    feedforward_factor: Positive = 4
-    residual: Literal["plain", "layernorm"] = "plain"
-    """What the output of a memory is added to: its input, or (the paper's supervised SRWM) the
-    input after a LayerNorm."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the outputs of memories and feed-forward layers that training sets to 0."""
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> StackConfig:
-        if self.hidden_size % self.heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}"
-            )
-        return self
 
 
 class Memory(nn.Module, ABC):

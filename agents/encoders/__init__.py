@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,12 +12,7 @@ from torch import nn
 from agents.encoders.base import FEATURES
 from agents.encoders.image import impala, impala_small, impala_tiny
 from agents.encoders.mlp import MLPEncoder
-from agents.registry import Registry
-
-ENCODERS: Registry[Callable[..., nn.Module]] = Registry("encoder")
-"""From a name in the configuration to the builder: (observation shape, **encoder_options)."""
-
-register_encoder = ENCODERS.register
+from agents.registry import ENCODERS, register_encoder
 
 for _name, _build in (
     ("impala", impala),
@@ -27,10 +22,7 @@ for _name, _build in (
 ):
     register_encoder(_name)(_build)
 
-BUILT_IN = frozenset(ENCODERS)
-"""The encoders of this package, as opposed to those of a user's own module."""
-
-__all__ = ["BUILT_IN", "ENCODERS", "FEATURES", "make_encoder", "register_encoder"]
+__all__ = ["ENCODERS", "FEATURES", "make_encoder", "register_encoder"]
 
 
 def make_encoder(
@@ -52,7 +44,7 @@ def make_encoder(
     image = len(observation_shape) == 3 and min(observation_shape[:2]) >= 16
     if name == "auto":
         name = "impala" if image else "mlp"
-    if name in BUILT_IN - {"mlp"} and not image:
+    if name in {*ENCODERS.built_in} - {"mlp"} and not image:
         raise ValueError(
             f"agent.encoder: {name!r} reads images [height, width, channels] of at least 16 x 16, "
             f"but observations are {list(observation_shape)}: use 'mlp' or 'auto'"

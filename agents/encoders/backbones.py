@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from agents.classifier_config import BackboneConfig, Normalise, NormName
 from agents.encoders.base import compute_dtype
-
-NormName = Literal["batch", "instance"]
-DropoutKind = Literal["base", "inblock", "2d", "2d_inblock"]
-Normalise = Literal["none", "imagenet"]
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 SHRINKS = 16  # four poolings by 2
 
@@ -22,36 +15,6 @@ SLOPE = 0.1  # of Res-12's leaky rectifiers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-
-
-class BackboneConfig(BaseModel):
-    """The network that turns an image into features."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    name: Literal["conv4", "res12", "res12_big"] = "conv4"
-    """`conv4`: four convolutions. `res12`: twelve in four residual blocks of 64, 96, 128 and 256
-    channels; `res12_big`: of 64, 128, 256 and 512."""
-    channels: Literal[32, 64] = 64
-    """Channels of each convolution of `conv4`."""
-    norm: NormName = "batch"
-    """`batch`: BatchNorm. `instance`: InstanceNorm with weights, the same in training and
-    evaluation."""
-    dropout: Share = 0.0
-    """Share of the activations that training sets to 0."""
-    dropout_kind: DropoutKind = "base"
-    """Of Res-12. `base`: single activations after each block. `inblock`: also after the first and
-    the second convolution of a block. `2d` and `2d_inblock`: the same with whole channels."""
-    input_dropout: Share = 0.0
-    """Share of the input's pixels that training sets to 0."""
-
-    @model_validator(mode="after")
-    def _options_have_a_reader(self) -> BackboneConfig:
-        unread = "dropout_kind" if self.name == "conv4" else "channels"
-        value = getattr(self, unread)
-        if value != type(self).model_fields[unread].default:
-            raise ValueError(f"{unread} {value!r} has no effect on {self.name}: leave it out")
-        return self
 
 
 class Backbone(nn.Module):

@@ -18,6 +18,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from envs import env_spec
 from launch.cluster.actors import LearnerActor, WorkerActor
 from launch.cluster.connect import no_cluster
+from launch.config.plugins import own_modules
 from launch.config.schema import RunConfig
 from launch.errors import RunError
 from launch.flow.base import RolloutInfo, UpdateReport
@@ -129,10 +130,11 @@ class RayFlow:
         environment = {"OMP_WAIT_POLICY": "PASSIVE"}
         try:
             if launch.address:
+                modules = (*self.config.imports, *self.config.envs.modules)
                 ray.init(
                     address=launch.address,
                     logging_level=logging.WARNING,
-                    runtime_env={"env_vars": environment},
+                    runtime_env={"env_vars": environment, "py_modules": own_modules(modules)},
                 )
             else:
                 # What a worker imports must be what the driver sees, a user's environments too.

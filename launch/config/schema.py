@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
 
 from agents.config import AgentConfig
 from envs.config import EnvsConfig
+from launch.config.plugins import import_plugins
 from learners.impala.config import LearnerConfig
 
 Count = Annotated[int, Field(gt=0)]
@@ -97,6 +99,9 @@ class LoadedConfig(BaseModel):
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
 
+    imports: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Modules of your own that register cores, encoders, suites or environments. They are imported
+    before anything else is read, in every process of the run."""
     total_frames: Count
     """Length of the run: it ends when it has learnt from this many frames of all environments."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -115,6 +120,19 @@ class LoadedConfig(BaseModel):
     """Where the parts run."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """When the run is saved."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _import_plugins(cls, data: Any) -> Any:
+        names = data.get("imports", ()) if isinstance(data, Mapping) else ()
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"imports: needs a list of modules such as [my_module], not {names!r}")
+        import_plugins(names)
+        return data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Unpickled in another process, it is validated there: `imports` is imported first.
+        return type(self).model_validate, (self.model_dump(mode="json"),)
 
     @property
     def auto(self) -> tuple[str, ...]:

@@ -5,10 +5,8 @@ import torch
 
 import agents.agent
 from agents import Agent, AgentConfig, make_agent, sample
-from agents.config import SRWMConfig
+from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES, Core
-from agents.cores.lstm import LSTMConfig
-from agents.cores.stack import StackConfig
 
 T, B, A = 6, 3, 5
 UNROLL = 4  # of a learner; a memory that is not carried over begins anew inside T

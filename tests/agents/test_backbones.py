@@ -5,7 +5,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from agents.encoders.backbones import BackboneConfig, make_backbone
+from agents.classifier_config import BackboneConfig
+from agents.encoders.backbones import make_backbone
 
 
 def images(count, shape, seed=0):

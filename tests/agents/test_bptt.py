@@ -4,10 +4,8 @@ import pytest
 import torch
 
 from agents import AgentConfig, make_agent
-from agents.config import SRWMConfig
+from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES, unroll
-from agents.cores.lstm import LSTMConfig
-from agents.cores.stack import StackConfig
 
 T, B, F = 7, 3, 5
 STACK = {"hidden_size": 6, "layers": 2, "heads": 2, "feedforward_factor": 2}

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from agents.config import AgentConfig, SRWMConfig
+from agents.config import AgentConfig, HeadInputName, LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES
 from agents.cores.fake_srwm import FakeSRWM
-from agents.cores.head_input import HeadInputName
-from agents.cores.lstm import LSTM, LSTMConfig
+from agents.cores.lstm import LSTM
 from agents.cores.no_carry import NoCarry
 from agents.cores.srwm import draw_base
-from agents.cores.stack import Stack, StackConfig
+from agents.cores.stack import Stack
 
 T, B, F = 8, 4, 5
 HEADS, SIZE = 2, 3

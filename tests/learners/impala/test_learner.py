@@ -11,10 +11,8 @@ from torch import nn
 
 from agents import AgentConfig, make_agent
 from agents.agent import AgentOutput
-from agents.config import SRWMConfig
+from agents.config import LSTMConfig, SRWMConfig, StackConfig
 from agents.cores import CORES
-from agents.cores.lstm import LSTMConfig
-from agents.cores.stack import StackConfig
 from learners import Learner, LearnerConfig, Rollout, TrainingDivergedError, checkpoint, load_agent
 from learners.impala.vtrace import vtrace
 from tests.learners.truth import impala_loss
