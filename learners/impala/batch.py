@@ -1,4 +1,4 @@
-"""A batch on the learner's device, put there while the one before it is learnt from."""
+"""Batches: rollouts joined and moved to the learner's device."""
 
 from __future__ import annotations
 
@@ -11,28 +11,44 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from learners.impala.rollout import Rollout, join
+from learners.impala.rollout import ENVIRONMENT_AXIS, Rollout, columns_of, join, map_fields
+
+ON_DEVICE = tuple(name for name in ENVIRONMENT_AXIS if name != "version")
+"""The fields of a rollout that a batch has as tensors."""
 
 
 class Batch(NamedTuple):
     """The unrolls of B environments as tensors; the fields are those of `Rollout`."""
 
     obs: Tensor  # [T+1, B, ...]
-    reward: Tensor  # [T+1, B]
-    first: Tensor  # [T+1, B]
-    action: Tensor  # [T, B]
-    logits: Tensor  # [T, B, A]
+    reward: Tensor  # [T+1, B], float32
+    first: Tensor  # [T+1, B], bool
+    action: Tensor  # [T, B], int64
+    logits: Tensor  # [T, B, A], float32
     state: tuple[Tensor, ...]  # each [B, ...]
     version: float  # the mean of those that acted
     host: Rollout  # where the tensors were copied from, or what they share their memory with
     uploaded: torch.cuda.Event | None
+
+    def columns(self, start: int, stop: int) -> Batch:
+        """Return the environments [start, stop) alone, without a copy."""
+        host = self.host.columns(start, stop)
+        version = float(host.version.mean())
+        tensors = columns_of(self, start, stop, names=ON_DEVICE)
+        return self._replace(**tensors, version=version, host=host)
+
+    def tensors(self) -> list[Tensor]:
+        """Return all tensors, those of the state one by one."""
+        found: list[Tensor] = []
+        map_fields(lambda _, tensor: found.append(tensor), self, names=ON_DEVICE)
+        return found
 
     def wait(self) -> None:
         """Let what is computed from here on wait until the batch is there. The host goes on."""
         if self.uploaded:
             stream = torch.cuda.current_stream(self.obs.device)
             stream.wait_event(self.uploaded)
-            for tensor in (*self[:5], *self.state):
+            for tensor in self.tensors():
                 tensor.record_stream(stream)  # its memory was another stream's
 
 
@@ -59,10 +75,9 @@ class Stage:
         return batch
 
     def _batch(self, host: Rollout, uploaded: torch.cuda.Event | None) -> Batch:
-        obs, reward, first, action, logits = (self._tensor(field) for field in host[:5])
-        state = tuple(self._tensor(part) for part in host.state)
+        tensors = map_fields(lambda _, array: self._tensor(array), host, names=ON_DEVICE)
         version = float(host.version.mean())
-        return Batch(obs, reward, first, action, logits, state, version, host, uploaded)
+        return Batch(**tensors, version=version, host=host, uploaded=uploaded)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         # A rollout may be a read-only view into shared memory; the learner never writes to it.

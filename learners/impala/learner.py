@@ -163,17 +163,18 @@ class Learner:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
-        obs, reward, first, action, behaviour_logits, state = batch[:6]
-        output, _ = self.model(obs, reward, first, state)
+        output, _ = self.model(
+            obs=batch.obs, reward=batch.reward, first=batch.first, state=batch.state
+        )
 
         log_probs = output.logits[:-1].log_softmax(-1)
-        behaviour = behaviour_logits.log_softmax(-1)
+        behaviour = batch.logits.log_softmax(-1)
         values, bootstrap_value = output.value[:-1], output.value[-1]
         # What answers action t came with observation t + 1.
-        rewards = reward[1:] * config.reward_scale
+        rewards = batch.reward[1:] * config.reward_scale
         rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
-        discounts = config.discount * (~first[1:]).float()
-        chosen = action.unsqueeze(-1)
+        discounts = config.discount * (~batch.first[1:]).float()
+        chosen = batch.action.unsqueeze(-1)
         log_rhos = (log_probs.detach() - behaviour).gather(-1, chosen).squeeze(-1)
         targets = vtrace(
             log_rhos,
@@ -189,9 +190,9 @@ class Learner:
         if config.normalise_advantages:
             advantages = standardise(advantages, self.group)
 
-        steps = action.numel()
+        steps = batch.action.numel()
         unit = 1 if config.reduction == "sum" else 1 / steps
-        policy = unit * policy_gradient_loss(log_probs, action, advantages)
+        policy = unit * policy_gradient_loss(log_probs, batch.action, advantages)
         value = unit * value_loss(values, targets.vs)
         bonus = unit * entropy(log_probs)
         total = policy + config.value_cost * value - config.entropy_cost * bonus
@@ -218,10 +219,9 @@ class Learner:
         }
 
     def _memory(self, batch: Batch) -> dict[str, float]:
-        few = slice(INTROSPECT_ENVS)
-        obs, reward, first = (field[:, few] for field in batch[:3])
-        state = tuple(part[few] for part in batch.state)
-        return self.memory.metrics(self.agent.introspect(obs, reward, first, state))
+        few = batch.columns(0, INTROSPECT_ENVS)
+        layers = self.agent.introspect(few.obs, few.reward, few.first, few.state)
+        return self.memory.metrics(layers)
 
     def _skip(self) -> None:
         self.skipped += 1

@@ -1,12 +1,51 @@
-"""The one trajectory type: what workers send and what the learner reads."""
+"""Rollouts: what workers send and the learner reads, T steps of N environments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agents.shapes import check
+
+ENVIRONMENT_AXIS: Mapping[str, int] = MappingProxyType(
+    {"obs": 1, "reward": 1, "first": 1, "action": 1, "logits": 1, "version": 0, "state": 0}
+)
+"""The axis of each field of a `Rollout` that counts environments; of every part of a state."""
+
+
+def map_fields(
+    function: Callable[..., Any], *items: Any, names: Iterable[str] = ENVIRONMENT_AXIS
+) -> dict[str, Any]:
+    """Apply a function to each array of a rollout, or of several, or of a batch.
+
+    Args:
+        function: called with the axis of the environments and one array of each item.
+        items: of the same type, with states of equally many parts.
+        names: of the fields.
+
+    Returns:
+        The results by the name of the field; those of `state` as a tuple.
+    """
+    results = {}
+    for name in names:
+        axis, values = ENVIRONMENT_AXIS[name], [getattr(item, name) for item in items]
+        if name == "state":
+            results[name] = tuple(function(axis, *parts) for parts in zip(*values, strict=True))
+        else:
+            results[name] = function(axis, *values)
+    return results
+
+
+def columns_of(
+    item: Any, start: int, stop: int, names: Iterable[str] = ENVIRONMENT_AXIS
+) -> dict[str, Any]:
+    """Return the fields of a rollout or a batch, of the environments [start, stop), not copied."""
+    part = slice(start, stop)
+    return map_fields(lambda axis, x: x[:, part] if axis else x[part], item, names=names)
 
 
 class Rollout(NamedTuple):
@@ -32,16 +71,13 @@ class Rollout(NamedTuple):
 
     def columns(self, start: int, stop: int) -> Rollout:
         """Return the environments [start, stop) alone, without a copy."""
-        part = slice(start, stop)
-        return Rollout(
-            obs=self.obs[:, part],
-            reward=self.reward[:, part],
-            first=self.first[:, part],
-            action=self.action[:, part],
-            logits=self.logits[:, part],
-            version=self.version[part],
-            state=tuple(tensor[part] for tensor in self.state),
-        )
+        return Rollout(**columns_of(self, start, stop))
+
+    def arrays(self) -> list[NDArray[Any]]:
+        """Return the arrays of all fields, those of the state one by one."""
+        found: list[NDArray[Any]] = []
+        map_fields(lambda _, array: found.append(array), self)
+        return found
 
 
 def join(
@@ -54,18 +90,43 @@ def join(
         rollouts: at least one.
         concatenate: makes one array of several along an axis; by default NumPy's, which a single
             rollout is spared.
+
+    Raises:
+        ValueError: if a rollout is not one, or is not of the environments and the core of the rest.
     """
+    for rollout in rollouts:
+        _check(rollout)
+        _check_alike(rollout, rollouts[0])
     if concatenate is None:
         if len(rollouts) == 1:
             return rollouts[0]
         concatenate = np.concatenate
-    obs, reward, first, action, logits, version, states = zip(*rollouts, strict=True)
-    return Rollout(
-        obs=concatenate(obs, 1),
-        reward=concatenate(reward, 1),
-        first=concatenate(first, 1),
-        action=concatenate(action, 1),
-        logits=concatenate(logits, 1),
-        version=concatenate(version, 0),
-        state=tuple(concatenate(parts, 0) for parts in zip(*states, strict=True)),
+    return Rollout(**map_fields(lambda axis, *arrays: concatenate(arrays, axis), *rollouts))
+
+
+def _check(rollout: Rollout) -> None:
+    check(
+        "join",
+        action=(rollout.action, "int64 [T, N]"),
+        logits=(rollout.logits, "float [T, N, A]"),
+        reward=(rollout.reward, "float [T+1, N]"),
+        first=(rollout.first, "bool [T+1, N]"),
+        obs=(rollout.obs, "any [T+1, N, ...]"),
+        version=(rollout.version, "int64 [N]"),
+        **{f"state[{i}]": (part, "any [N, ...]") for i, part in enumerate(rollout.state)},
     )
+
+
+def _check_alike(rollout: Rollout, other: Rollout) -> None:
+    """Refuse rollouts whose arrays would not lie side by side as they are."""
+
+    def layout(axis: int, array: NDArray[Any]) -> tuple[str, tuple[int, ...]]:
+        return str(array.dtype), array.shape[:axis] + array.shape[axis + 1 :]
+
+    ours, theirs = map_fields(layout, rollout), map_fields(layout, other)
+    for name, found in ours.items():
+        if found != theirs[name]:
+            raise ValueError(
+                f"join: {name} of an environment must be the same in all rollouts, but is {found} "
+                f"and {theirs[name]}"
+            )

@@ -211,7 +211,8 @@ def test_it_looks_once_in_so_many_updates_and_that_count_survives_a_resume(monke
 def test_what_it_reports_is_what_the_agent_says_before_the_update():
     agent = network("srwm")
     batch = batch_for(agent)
-    arrays = (torch.from_numpy(array) for array in batch[:3])
+    fields = (batch.obs, batch.reward, batch.first)
+    arrays = (torch.from_numpy(array) for array in fields)
     state = tuple(torch.from_numpy(array) for array in batch.state)
     layers = agent.introspect(*arrays, state)
     said = layer_metrics(layers) | head_metrics(layers)

@@ -161,7 +161,8 @@ def test_the_agent_sees_the_whole_batch():
     state = (np.ones((N, 2), np.float32), np.full((N, 3), 2, np.float32))
     batch = rollout(state=state)
     learner.update(batch)
-    for seen, sent in zip(learner.agent.seen, (*batch[:3], *state), strict=True):
+    fields = (batch.obs, batch.reward, batch.first, *state)
+    for seen, sent in zip(learner.agent.seen, fields, strict=True):
         assert np.array_equal(seen.numpy(), sent)
 
 
@@ -222,7 +223,8 @@ def test_three_steps_of_adam_by_hand(max_grad_norm):
 
 def paper_step(agent, optimiser, batch, rate):
     """Take the paper's step as it was written before there were options: nothing scaled."""
-    obs, reward, first, action, behaviour = (torch.from_numpy(x) for x in batch[:5])
+    fields = (batch.obs, batch.reward, batch.first, batch.action, batch.logits)
+    obs, reward, first, action, behaviour = (torch.from_numpy(x) for x in fields)
     output, _ = agent(obs, reward, first, tuple(torch.from_numpy(s) for s in batch.state))
     log_probs = output.logits[:-1].log_softmax(-1)
     chosen = action.unsqueeze(-1)
@@ -360,7 +362,8 @@ def test_on_policy_no_ratio_is_off(core):
     state = tuple(torch.from_numpy(tensor) for tensor in batch.state)
     with torch.no_grad():
         for t in range(T):
-            step = (torch.from_numpy(field[t : t + 1]) for field in batch[:3])
+            fields = (batch.obs, batch.reward, batch.first)
+            step = (torch.from_numpy(field[t : t + 1]) for field in fields)
             output, state = agent(*step, state)
             batch.logits[t] = output.logits[0].numpy()
     learner = Learner(agent, LearnerConfig(), TOTAL)
@@ -393,7 +396,7 @@ def test_a_batch_may_be_read_only_and_is_not_changed():
     """As it comes out of a shared object store."""
     agent = network("srwm")
     batch = batch_for(agent)
-    arrays = [*batch[:6], *batch.state]
+    arrays = batch.arrays()
     copies = [array.copy() for array in arrays]
     for array in arrays:
         array.flags.writeable = False

@@ -5,12 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from learners.impala.rollout import join
+from learners.impala.rollout import ENVIRONMENT_AXIS, Rollout, join
 from tests.learners.rollouts import N, T, rollout
-
-
-def arrays(batch):
-    return [*batch[:6], *batch.state]
 
 
 def test_columns_are_the_environments_asked_for():
@@ -30,7 +26,7 @@ def test_columns_are_the_environments_asked_for():
     assert part.version.tolist() == [1, 2, 3]
     for cut, full in zip(part.state, whole.state, strict=True):
         assert np.array_equal(cut, full[1:4])
-    for cut, full in zip(arrays(part), arrays(whole), strict=True):
+    for cut, full in zip(part.arrays(), whole.arrays(), strict=True):
         assert np.shares_memory(cut, full)
 
 
@@ -39,7 +35,7 @@ def test_pieces_joined_are_the_whole(cuts):
     whole = rollout()
     pieces = [whole.columns(a, b) for a, b in pairwise(cuts)]
     joined = join(pieces)
-    for ours, truth in zip(arrays(joined), arrays(whole), strict=True):
+    for ours, truth in zip(joined.arrays(), whole.arrays(), strict=True):
         assert ours.dtype == truth.dtype
         assert np.array_equal(ours, truth)
 
@@ -67,3 +63,54 @@ def test_rollouts_of_different_cores_are_not_joined():
     whole = rollout()
     with pytest.raises(ValueError):
         join([whole, whole._replace(state=())])
+
+
+def test_every_field_has_an_axis_of_environments():
+    assert [*ENVIRONMENT_AXIS] == [*Rollout._fields]
+    whole = rollout()
+    for found, name in zip(whole.arrays(), ENVIRONMENT_AXIS, strict=False):
+        assert found.shape[ENVIRONMENT_AXIS[name]] == N, name
+
+
+WRONG = {
+    "obs": np.zeros((T, N, 4, 4, 3), np.uint8),
+    "reward": np.zeros((T, N), np.float32),
+    "first": np.zeros((T + 1, N), np.uint8),
+    "action": np.zeros((T, N), np.float32),
+    "logits": np.zeros((T, N), np.float32),
+    "version": np.zeros((N, 1), np.int64),
+    "state": (np.zeros((N + 1, 2), np.float32),),
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_what_is_no_rollout_is_refused_by_the_field(field):
+    with pytest.raises(ValueError, match=rf"^join: .*{field}") as raised:
+        join([rollout()._replace(**{field: WRONG[field]})])
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "of_another_type"),
+    [("obs", np.float32), ("logits", np.float64)],
+)
+def test_rollouts_of_other_types_are_not_joined(field, of_another_type):
+    """NumPy would make one type of both without a word."""
+    whole = rollout()
+    other = whole._replace(**{field: getattr(whole, field).astype(of_another_type)})
+    with pytest.raises(ValueError, match=f"^join: {field} "):
+        join([whole, other])
+
+
+def test_rollouts_of_another_length_or_number_of_actions_are_not_joined():
+    whole = rollout()
+    shorter = whole._replace(
+        **{
+            name: getattr(whole, name)[1:]
+            for name in ("obs", "reward", "first", "action", "logits")
+        }
+    )
+    with pytest.raises(ValueError, match=r"^join: obs "):
+        join([whole, shorter])
+    with pytest.raises(ValueError, match=r"^join: logits "):
+        join([whole, whole._replace(logits=whole.logits[..., :-1])])
