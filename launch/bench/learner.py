@@ -129,7 +129,7 @@ def learner_speed(config: RunConfig, seconds: float, step: Callable[[str], None]
         staging=staging,
         encoder_flops=len(frames) * count_flops(lambda: agent.encoder(frames[:1])),
         update_flops=update_flops,
-        upload_bytes=0 if on_cpu else sum(x.nbytes for x in (*batch[:5], *batch.state)),
+        upload_bytes=0 if on_cpu else sum(x.nbytes for x in batch.tensors()),
         matmul=matmul_rate(agent.dtype, device, seconds / 10),
         copy=copy_rate(device, seconds / 10),
     )
