@@ -13,7 +13,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from launch.flow.base import RolloutInfo, UpdateReport
+from launch.flow.base import LearnerReport, RolloutInfo
 
 STEPS = 50
 ENVS = 32
@@ -32,7 +32,7 @@ class ReplayWorker:
 
     columns = 1
 
-    def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
+    def __init__(self, config: dict[str, Any], index: int, restart: int) -> None:
         rng = np.random.default_rng(index)
         shape = (STEPS + 1, self.columns, *OBSERVATION)
         self.frames = rng.integers(256, size=shape, dtype=np.uint8)
@@ -65,11 +65,11 @@ class CountingLearner:
         cuts: list[tuple[int, int]],
         publish: bool,
         *rollouts: NDArray[np.uint8],
-    ) -> tuple[UpdateReport, NDArray[np.uint8] | None]:
+    ) -> tuple[LearnerReport, NDArray[np.uint8] | None]:
         """Count one more."""
         self.updates += 1
         frames = self.updates * STEPS * ENVS
-        report = UpdateReport(frames, self.updates, {}, [], 0.0)
+        report = LearnerReport(frames, self.updates, {})
         return report, self.weights() if publish else None
 
     def weights(self) -> NDArray[np.uint8]:

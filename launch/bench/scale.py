@@ -1,6 +1,6 @@
 """`srwm bench scale`: what a rollout costs the driver, with few workers and with many.
 
-The driver is that of a run (`launch.cluster.RayFlow`), but workers and learner do nothing
+The driver is that of a run (`launch.cluster.flow.RayFlow`), but workers and learner do nothing
 (`launch.bench.replay`). A batch is one rollout, so that each costs the driver all that one can: an
 order, an arrival, an update and a report. Beside it stands what Ray makes of the same two calls a
 rollout without the driver, each worker asked again when its last rollout was learnt from.
@@ -27,6 +27,7 @@ from launch.bench.replay import (
     WholeReplayWorker,
 )
 from launch.bench.targets import Figure
+from launch.cluster.cluster import Cluster
 from launch.cluster.flow import RayFlow
 from launch.config.schema import RunConfig
 from launch.machine.facts import machine, memory_gb
@@ -100,14 +101,14 @@ class Scale:
         }
 
 
-class ReplayFlow(RayFlow):
-    """The driver of actors that do nothing."""
+class ReplayCluster(Cluster):
+    """Starts actors that do nothing."""
 
     worker_class = ReplayWorker
     learner_class = CountingLearner
 
 
-class WholeReplayFlow(ReplayFlow):
+class WholeReplayCluster(ReplayCluster):
     """The same, and rollouts are as large as they are."""
 
     worker_class = WholeReplayWorker
@@ -127,14 +128,15 @@ def scale(
     rows = []
     for number in workers:
         step(f"{number} workers")
-        rows.append(_measure(number, seconds, WholeReplayFlow if whole else ReplayFlow))
+        rows.append(_measure(number, seconds, WholeReplayCluster if whole else ReplayCluster))
     return Scale(whole, seconds, rows)
 
 
-def _measure(workers: int, seconds: float, flow_class: type[RayFlow]) -> ScaleRow:
-    with closing(flow_class(_config(workers))) as flow:
+def _measure(workers: int, seconds: float, cluster_class: type[Cluster]) -> ScaleRow:
+    config = _config(workers)
+    with closing(RayFlow(config, cluster=cluster_class(config))) as flow:
         # An actor that still starts takes the cores that the others are measured on.
-        ray.get([worker.__ray_ready__.remote() for worker in flow.workers])
+        ray.get([worker.__ray_ready__.remote() for worker in flow.pool.actors])
         for _ in range(WARM_UP_ROLLOUTS * workers):
             flow.update()
         rollouts, started = 0, time.perf_counter()
@@ -155,14 +157,14 @@ def _measure(workers: int, seconds: float, flow_class: type[RayFlow]) -> ScaleRo
 
 def _ray_alone(flow: RayFlow, seconds: float) -> float:
     """Return rollouts/s of bare calls: a worker is asked again once its last was learnt from."""
-    learner = flow.learners[0]
+    learner = flow.learners.actors[0]
 
     def ask(worker: Any) -> ray.ObjectRef:
         rollout, _ = worker.rollout.remote(flow.weights)
         report, _ = learner.update.remote(0, [(0, ENVS)], False, rollout)
         return report
 
-    asked = {ask(worker): worker for worker in flow.workers}
+    asked = {ask(worker): worker for worker in flow.pool.actors}
 
     def turn() -> None:
         (report,), _ = ray.wait([*asked], num_returns=1)
@@ -170,7 +172,7 @@ def _ray_alone(flow: RayFlow, seconds: float) -> float:
         asked[ask(worker)] = worker
 
     # Actors do what they are asked in order: with this, what the flow had asked for is done too.
-    for _ in range(WARM_UP_ROLLOUTS * len(flow.workers)):
+    for _ in range(WARM_UP_ROLLOUTS * len(flow.pool.actors)):
         turn()
     rollouts, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not rollouts:

@@ -12,7 +12,7 @@ import ray
 import torch
 
 from launch.config.schema import RunConfig
-from launch.flow.base import RolloutInfo, UpdateReport
+from launch.flow.base import LearnerReport, RolloutInfo
 from launch.flow.build import build_learner, build_worker
 from launch.flow.resources import learner_threads, learning_device, worker_threads
 from learners import Batch, Learner, Rollout, Weights, join_group, open_store
@@ -23,10 +23,10 @@ R = TypeVar("R")
 class WorkerActor:
     """A rollout worker in its own process."""
 
-    def __init__(self, config: dict[str, Any], index: int, life: int) -> None:
+    def __init__(self, config: dict[str, Any], index: int, restart: int) -> None:
         run = RunConfig.model_validate(config)
         torch.set_num_threads(worker_threads(run))
-        self.worker = build_worker(run, index, life)
+        self.worker = build_worker(run, index, restart)
 
     @ray.method(num_returns=2)
     def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
@@ -66,7 +66,7 @@ class LearnerActor:
     @ray.method(num_returns=2)
     async def update(
         self, number: int, cuts: list[tuple[int, int]], publish: bool, *rollouts: Rollout
-    ) -> tuple[UpdateReport, Weights | None]:
+    ) -> tuple[LearnerReport, Weights | None]:
         """Learn from the environments [start, stop) of each rollout.
 
         The new weights are returned where they are to be published.
@@ -108,8 +108,8 @@ class LearnerActor:
         if saved:
             self.learner.load(saved)
 
-    def _update(self, batch: Batch, publish: bool) -> tuple[UpdateReport, Weights | None]:
+    def _update(self, batch: Batch, publish: bool) -> tuple[LearnerReport, Weights | None]:
         learner = self.learner
         metrics = learner.step(batch)
-        report = UpdateReport(learner.frames, learner.version, metrics, [], 0.0)
+        report = LearnerReport(learner.frames, learner.version, metrics)
         return report, learner.weights() if publish else None

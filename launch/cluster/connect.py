@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 
 import ray
 
+from envs import env_spec
+from launch.cluster.learners import UPDATES_IN_FLIGHT
+from launch.config.plugins import own_modules
+from launch.config.schema import RunConfig
 from launch.errors import UserError
+from launch.flow.resources import cpu_count
+
+log = logging.getLogger(__name__)
 
 
 def check_address(address: str) -> None:
@@ -24,11 +32,70 @@ def check_address(address: str) -> None:
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, ValueError) as error:  # a ConnectionError of Ray's is an OSError too
-        raise no_cluster(address, error) from None
+        raise _no_cluster(address, error) from None
 
 
-def no_cluster(address: str | None, error: Exception) -> UserError:
-    """Return the error that says why no cluster answers at `address`."""
+def connect(config: RunConfig) -> None:
+    """Connect this process to the run's cluster; start one on this machine if it names none.
+
+    Raises:
+        UserError: if no cluster answers at `launch.address`.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    # It would announce at every start that the cluster asks for a token, which is as it should.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    # Processes share the cores here. A thread that spins at a barrier keeps the very thread that it
+    # waits for off the core.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"}
+    if config.launch.address:
+        _join(config, config.launch.address, environment)
+    else:
+        _start(config, environment)
+    cpus = ray.cluster_resources().get("CPU", 0)
+    actors = config.launch.workers + config.learner.devices
+    if cpus < actors:
+        log.warning("%d CPUs for %d workers and learners: the rest wait", cpus, actors)
+
+
+def _join(config: RunConfig, address: str, environment: dict[str, str]) -> None:
+    modules = own_modules((*config.imports, *config.envs.modules))
+    try:
+        ray.init(
+            address=address,
+            logging_level=logging.WARNING,
+            runtime_env={"env_vars": environment, "py_modules": modules},
+        )
+    except ConnectionError as error:
+        raise _no_cluster(address, error) from None
+
+
+def _start(config: RunConfig, environment: dict[str, str]) -> None:
+    # What a worker imports must be what the driver sees, a user's environments too.
+    inherited = os.environ.get("PYTHONPATH")
+    python_path = os.pathsep.join(filter(None, [os.getcwd(), inherited]))
+    # Nobody asks this cluster what each task did; kept, it would grow for hours.
+    os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
+    ray.init(
+        # Ray's count is of permits, not of cores: every actor must find one.
+        num_cpus=max(cpu_count(), config.launch.workers + config.learner.devices),
+        include_dashboard=False,
+        object_store_memory=_object_store_bytes(config),
+        logging_level=logging.WARNING,
+        runtime_env={"env_vars": {**environment, "PYTHONPATH": python_path}},
+    )
+
+
+def _object_store_bytes(config: RunConfig) -> int:
+    """Return room for every rollout in flight, twice: what is bounded needs no more."""
+    learner, launch = config.learner, config.launch
+    unrolls = (
+        launch.queue_batches + UPDATES_IN_FLIGHT
+    ) * learner.batch_size + 2 * launch.workers * launch.envs_per_worker
+    frame = env_spec(config.envs).observation_bytes
+    return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
+
+
+def _no_cluster(address: str, error: Exception) -> UserError:
     reason = " ".join(str(error).split())
     return UserError(
         f"launch.address: no Ray cluster answers at {address!r} ({reason}): "

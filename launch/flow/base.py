@@ -15,11 +15,19 @@ class RolloutInfo(NamedTuple):
     seconds: float  # that it took
 
 
+class LearnerReport(NamedTuple):
+    """What the learner says of one update."""
+
+    frames: int  # environment steps learnt from so far
+    version: int  # of the weights after it
+    metrics: dict[str, float]
+
+
 class UpdateReport(NamedTuple):
     """One learner update, and what arrived on the way to it."""
 
     frames: int  # environment steps learnt from so far
-    updates: int  # weight version after it
+    version: int  # of the weights after it
     metrics: dict[str, float]  # of the learner
     rollouts: list[RolloutInfo]  # that arrived since the last report
     queue_depth: float  # batches that still wait

@@ -38,13 +38,13 @@ def build_learner(config: RunConfig, group: ProcessGroup | None = None) -> Learn
     return Learner(agent, config.learner, config.total_frames, device, group)
 
 
-def build_worker(config: RunConfig, index: int, life: int = 0) -> RolloutWorker:
+def build_worker(config: RunConfig, index: int, restart: int = 0) -> RolloutWorker:
     """Build worker `index`.
 
-    `life` is a number that differs each time the worker starts anew, so that it does not play the
+    `restart` is another number each time the worker is started again, so that it does not play the
     same levels with the same luck again.
     """
-    seed = int(np.random.SeedSequence([config.seed, index, life]).generate_state(1)[0]) >> 1
+    seed = int(np.random.SeedSequence([config.seed, index, restart]).generate_state(1)[0]) >> 1
     groups = build_environments(config, index, seed)
     agent = build_agent(config, acting_device(config))
     return RolloutWorker(groups, agent, config.learner.unroll_length, seed)

@@ -21,14 +21,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self.frames = 0
-        self.updates = 0
+        self.version = 0
         self._elapsed = 0.0
         self._start_row()
 
     def add(self, report: UpdateReport) -> None:
         """Take in one learner update and what came with it."""
         self._learnt += report.frames - self.frames
-        self.frames, self.updates = report.frames, report.updates
+        self.frames, self.version = report.frames, report.version
         for name, value in {**report.metrics, "queue/depth": report.queue_depth}.items():
             self._learner[name].append(value)
 
@@ -36,7 +36,7 @@ class Metrics:
         """Close the current row and return it."""
         seconds = time.perf_counter() - self._row_started
         self._elapsed += seconds
-        row: dict[str, float] = {"frames": self.frames, "updates": self.updates}
+        row: dict[str, float] = {"frames": self.frames, "updates": self.version}
         row |= self.scores()
         row |= {name: _summary(name, values) for name, values in self._learner.items()}
         row = {name: value for name, value in row.items() if math.isfinite(value)}
@@ -60,9 +60,9 @@ class Metrics:
         """Return what a resumed run needs to go on counting."""
         return {"elapsed": self._elapsed}
 
-    def load(self, state: dict[str, Any], frames: int, updates: int) -> None:
+    def load(self, state: dict[str, Any], frames: int, version: int) -> None:
         """Continue from `state()`."""
-        self.frames, self.updates = frames, updates
+        self.frames, self.version = frames, version
         self._elapsed = state["elapsed"]
 
     def _start_row(self) -> None:

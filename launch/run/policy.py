@@ -64,8 +64,8 @@ class PolicyMetrics(Metrics):
             "lengths": {task: list(values) for task, values in self._lengths.items()},
         }
 
-    def load(self, state: dict[str, Any], frames: int, updates: int) -> None:
-        super().load(state, frames, updates)
+    def load(self, state: dict[str, Any], frames: int, version: int) -> None:
+        super().load(state, frames, version)
         for task in self.envs.tasks:
             self.episodes[task] = state["episodes"][task]
             self._returns[task].extend(state["returns"][task])

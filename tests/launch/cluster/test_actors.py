@@ -54,7 +54,7 @@ def test_updates_are_made_in_their_order_whatever_order_they_come_in(rollouts):
         actor = LearnerActor(CONFIG.model_dump(mode="json"), rank=0)
         results.append(asyncio.run(updates(actor, rollouts, order)))
     for result in results:
-        assert [report.updates for report, _ in result] == [1, 2, 3, 4]
+        assert [report.version for report, _ in result] == [1, 2, 3, 4]
         assert [report.frames for report, _ in result] == [20, 40, 60, 80]
         assert [weights and weights.version for _, weights in result] == [None, 2, None, 4]
         for (report, weights), (wanted, wanted_weights) in zip(result, results[0], strict=True):
@@ -90,7 +90,7 @@ def test_the_next_batch_is_staged_while_one_is_learnt_from(actor, rollouts, monk
 
     monkeypatch.setattr(Learner, "step", step)
     report, _ = asyncio.run(run())
-    assert report.updates == 1
+    assert report.version == 1
 
 
 def test_a_state_is_a_copy_between_two_updates(actor, rollouts):

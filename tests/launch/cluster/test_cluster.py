@@ -1,6 +1,5 @@
 """What the driver of a Ray run hands out. Its actors here only note what they are asked."""
 
-from collections import deque
 from itertools import count
 
 import pytest
@@ -8,8 +7,7 @@ import ray
 
 from launch.cluster.flow import RayFlow
 from launch.config.source import parse_config
-from launch.flow.base import UpdateReport
-from launch.flow.batcher import Batcher
+from launch.flow.base import LearnerReport
 from tests.launch.runs import TMAZE, changed
 
 
@@ -31,31 +29,44 @@ class Actor:
         return Method()
 
 
+class FakeCluster:
+    """Creates such actors, and notes which."""
+
+    def __init__(self):
+        self.numbers = count()
+        self.started = []
+
+    def worker(self, index, restart):
+        self.started.append((index, restart))
+        return Actor(self.numbers)
+
+    def learner(self, rank):
+        return Actor(self.numbers)
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    monkeypatch.setattr(ray, "put", lambda value: value)
+    monkeypatch.setattr(ray, "get", lambda ref: None)
+
+
 def flow_of(workers, waiting, **changes):
     tree = changed(
         TMAZE, launch__workers=workers, launch__envs_per_worker=4, learner__batch_size=8, **changes
     )
-    flow = object.__new__(RayFlow)
-    numbers = count()
-    flow.config = parse_config(tree, [], "test")
-    flow.batcher = Batcher(8)
+    flow = RayFlow(parse_config(tree, [], "test"), cluster=FakeCluster())
     for number in range(waiting // 4):
         flow.batcher.add(f"rollout{number}", 4)
-    flow.learners = [Actor(numbers) for _ in range(flow.config.learner.devices)]
     flow.weights = "weights of a finished update"
-    flow.workers = [Actor(numbers) for _ in range(workers)]
-    flow._idle = deque(range(workers))
-    flow._orders = {}
-    flow._updates = deque()
-    flow._asked = 0
-    flow._unlearnt = flow.config.total_frames
+    for actor in flow.learners.actors:
+        actor.asked.clear()  # what starts it
     return flow
 
 
 def test_every_idle_worker_acts_with_finished_weights():
     flow = flow_of(workers=16, waiting=0)
     flow._dispatch()
-    assert [worker.asked for worker in flow.workers] == [[("rollout", (flow.weights,))]] * 16
+    assert [worker.asked for worker in flow.pool.actors] == [[("rollout", (flow.weights,))]] * 16
 
 
 def test_workers_pause_while_enough_waits():
@@ -64,23 +75,23 @@ def test_workers_pause_while_enough_waits():
     flow._dispatch()
     assert len(flow._updates) == 2
     assert flow.batcher.waiting == 16
-    assert [worker.asked for worker in flow.workers] == [[]] * 3
+    assert [worker.asked for worker in flow.pool.actors] == [[]] * 3
 
 
 def test_the_last_update_is_asked_for_even_if_it_goes_beyond_the_frames():
     flow = flow_of(workers=2, waiting=16, total_frames=41)  # updates are of 40 frames
     flow._dispatch()
-    assert [method for method, _ in flow.learners[0].asked] == ["update", "update"]
+    assert [method for method, _ in flow.learners.actors[0].asked] == ["update", "update"]
     flow = flow_of(workers=2, waiting=16, total_frames=40)
     flow._dispatch()
-    assert [method for method, _ in flow.learners[0].asked] == ["update"]
+    assert [method for method, _ in flow.learners.actors[0].asked] == ["update"]
 
 
 def test_learners_share_a_batch():
     tree = {"launch__mode": "ray", "learner__devices": 2}
     flow = flow_of(workers=1, waiting=12, **tree)  # a batch of 8, and 4 more
     flow._dispatch()
-    first, second = flow.learners
+    first, second = flow.learners.actors
     assert first.asked == [("update", (0, [(0, 4)], True, "rollout0"))]  # it publishes the weights
     assert second.asked == [("update", (0, [(0, 4)], False, "rollout1"))]
     (update,) = flow._updates
@@ -97,16 +108,15 @@ def test_a_round_of_many_workers_publishes_a_few_weights_only(workers, published
     flow = flow_of(workers, waiting=48)
     updates = [flow._ask_for_update() for _ in published]
     assert [update.weights is not None for update in updates] == published
-    asked = [arguments for _, arguments in flow.learners[0].asked]
+    asked = [arguments for _, arguments in flow.learners.actors[0].asked]
     assert [publish for _, _, publish, *_ in asked] == published
     assert [number for number, *_ in asked] == [*range(6)]
 
 
 def test_workers_go_on_with_the_last_weights_that_were_published(monkeypatch):
     flow = flow_of(workers=48, waiting=24)
-    flow._arrived = []
     monkeypatch.setattr(ray, "wait", lambda refs, num_returns: (refs[-1:], refs[:-1]))
-    monkeypatch.setattr(ray, "get", lambda _: UpdateReport(0, 0, {}, [], 0.0))
+    monkeypatch.setattr(ray, "get", lambda _: LearnerReport(0, 0, {}))
     for _ in range(2):
         flow.update()
         assert flow.weights == "weights of a finished update"

@@ -6,7 +6,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from launch.cluster.flow import UPDATES_IN_FLIGHT
+from launch.cluster.learners import UPDATES_IN_FLIGHT
 from tests.launch.runs import PROCGEN, changed, rows, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

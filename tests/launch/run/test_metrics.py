@@ -105,7 +105,7 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved():
         before.add(report(update, [("bigfish", float(update), update)]))
     before.row()
     after = metrics()
-    after.load(json.loads(json.dumps(before.state())), before.frames, before.updates)
+    after.load(json.loads(json.dumps(before.state())), before.frames, before.version)
     for each in (before, after):
         each.add(report(8, [("maze", 6.0, 3), ("bigfish", 8.0, 1)], loss=1.5))
     wanted, found = before.row(), after.row()
