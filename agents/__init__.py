@@ -12,7 +12,7 @@ from agents.lazy import lazy_names
 if TYPE_CHECKING:
     from agents.acting import Actor, ActorStep, greedy, sample, sampler
     from agents.agent import Agent, AgentOutput, make_agent
-    from agents.classifier import Classifier, ClassifierOutput, make_classifier
+    from agents.classifier import Classifier, ClassifierOutput, evaluating, make_classifier
     from agents.classifier_config import ClassifierConfig
     from agents.config import AgentConfig
     from agents.cores import Core, State
@@ -31,6 +31,7 @@ __all__ = [
     "ClassifierOutput",
     "Core",
     "State",
+    "evaluating",
     "greedy",
     "make_agent",
     "make_classifier",
@@ -45,7 +46,7 @@ __getattr__ = lazy_names(
     {
         "acting": ["Actor", "ActorStep", "greedy", "sample", "sampler"],
         "agent": ["Agent", "AgentOutput", "make_agent"],
-        "classifier": ["Classifier", "ClassifierOutput", "make_classifier"],
+        "classifier": ["Classifier", "ClassifierOutput", "evaluating", "make_classifier"],
         "classifier_config": ["ClassifierConfig"],
         "config": ["AgentConfig"],
         "cores": ["Core", "State"],

@@ -86,7 +86,7 @@ class Classifier(nn.Module):
         the mode, and nothing is changed. One entry a layer; the list is empty for a core without
         fast weights.
         """
-        with _evaluating(self):
+        with evaluating(self):
             x = self._inputs(self._encode(images), label_in)
             return self.core.introspect(x, _no_resets(x), self.core.initial_state(x.shape[1]))
 
@@ -154,7 +154,8 @@ def _no_resets(x: Tensor) -> Tensor:
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode for a while, then back into the mode that it had."""
     training = module.training
     module.eval()
     try:

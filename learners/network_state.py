@@ -15,6 +15,14 @@ class TrainingDivergedError(RuntimeError):
     """Too many batches in a row had a non-finite loss or gradient."""
 
 
+def diverged(batches: int) -> TrainingDivergedError:
+    """Return the error of a run whose last `batches` batches had to be skipped."""
+    return TrainingDivergedError(
+        f"the last {batches} batches had a non-finite loss or gradient; "
+        "a smaller learner.learning_rate or learner.max_grad_norm may help"
+    )
+
+
 def to_array(tensor: Tensor) -> NDArray[Any]:
     """Copy a tensor of any device to an array."""
     array: NDArray[Any] = tensor.detach().to("cpu", copy=True).numpy()

@@ -21,7 +21,7 @@ from learners.impala.optimiser import make_optimiser
 from learners.impala.rollout import Rollout
 from learners.impala.vtrace import vtrace
 from learners.introspection import MemoryReport
-from learners.network_state import TrainingDivergedError, load_agent, to_array, to_tensor
+from learners.network_state import diverged, load_agent, to_array, to_tensor
 from learners.schedule import Schedule
 
 # A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
@@ -227,7 +227,4 @@ class Learner:
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.config.max_skipped:
-            raise TrainingDivergedError(
-                f"the last {self._skipped_in_a_row} batches had a non-finite loss or gradient; "
-                "a smaller learner.learning_rate or learner.max_grad_norm may help"
-            )
+            raise diverged(self._skipped_in_a_row)
