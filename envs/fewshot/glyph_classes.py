@@ -27,7 +27,7 @@ from envs.fewshot.lookalikes import alike_at_a_turn, cosines, features, first_of
 MERGED = 0.93
 """Cosine of features above which two characters are one class."""
 
-REMOVED = 0.90
+REMOVED = 0.88
 """The same for rules 3 and 4, which only remove: rather too many than too few."""
 
 SCRIPTS = {
