@@ -137,14 +137,16 @@ def render(points: Iterable[int]) -> dict[int, list[NDArray[np.uint8]]]:
 
 def _fitted(character: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8] | None:
     """Draw a character scaled to fill the box; None if there is no ink."""
+    # Its bounds count the space around a character too, so its ink is looked for in the picture.
     left, top, right, bottom = font.getbbox(character)
-    width, height = int(right - left), int(bottom - top)
-    if width <= 0 or height <= 0:
-        return None
-    ink = Image.new("L", (width, height))
+    ink = Image.new("L", (max(1, int(right - left)), max(1, int(bottom - top))))
     ImageDraw.Draw(ink).text((-left, -top), character, fill=255, font=font)
-    factor = BOX / max(width, height)
-    wide, tall = (max(1, round(side * factor)) for side in (width, height))
+    bounds = ink.getbbox()
+    if bounds is None:
+        return None
+    ink = ink.crop(bounds)
+    factor = BOX / max(ink.size)
+    wide, tall = (max(1, round(side * factor)) for side in ink.size)
     picture = Image.new("L", (BOX, BOX))
     scaled = ink.resize((wide, tall), Image.Resampling.BILINEAR)
     picture.paste(scaled, ((BOX - wide) // 2, (BOX - tall) // 2))

@@ -48,19 +48,19 @@ def test_known_lookalikes_are_found_and_removed(held_out, other):
     drawn = render([held_out, other])
     ours, theirs = np.stack(drawn[held_out]), unit(np.stack(drawn[other]))
     turned = np.concatenate([unit(np.rot90(ours, turn, axes=(1, 2))) for turn in range(4)])
-    assert (turned @ theirs.T).max() > 0.92
+    assert (turned @ theirs.T).max() > LOOKALIKE
     assert other not in listed_classes("train")
 
 
 def test_the_splits_share_no_character():
     points = [set(listed_classes(split)) for split in ("train", "validation", "test")]
-    assert [len(split) for split in points] == [1747, 124, 302]
+    assert [len(split) for split in points] == [1599, 124, 309]
     assert len(set.union(*points)) == sum(map(len, points))
 
 
 def test_classes_are_characters_by_quarter_turns():
     source = load_source(DataConfig(name="glyphs"), "test")
-    assert len(source.names) == 1103 == len(set(source.names))
+    assert len(source.names) == 1107 == len(set(source.names))
     assert "U+05D1 HEBREW LETTER BET turned 270" in source.names
     # Alef looks the same after half a turn, so there are only two of it.
     assert sum("HEBREW LETTER ALEF" in name for name in source.names) == 2
@@ -68,10 +68,10 @@ def test_classes_are_characters_by_quarter_turns():
 
 def test_without_difficulty_a_face_is_drawn_as_it_is():
     source = load_source(DataConfig(name="glyphs", size=48, difficulty=0.0), "validation")
-    first = source.names.index("U+1681 OGHAM LETTER BEITH")
-    turned = source.names.index("U+1681 OGHAM LETTER BEITH turned 90")
-    upright, on_its_side = source.draw(np.array([first, turned]), 30, np.random.default_rng(0))
-    faces = [np.pad(face, 4).tobytes() for face in render([0x1681])[0x1681]]
+    first = source.names.index("U+10D0 GEORGIAN LETTER AN")
+    turned = source.names.index("U+10D0 GEORGIAN LETTER AN turned 90")
+    upright, on_its_side = source.draw(np.array([first, turned]), 300, np.random.default_rng(0))
+    faces = [np.pad(face, 4).tobytes() for face in render([0x10D0])[0x10D0]]
     assert {picture.tobytes() for picture in upright} == set(faces)
     assert {np.rot90(p, -1).tobytes() for p in on_its_side} == set(faces)
 
@@ -98,7 +98,7 @@ def test_size_and_channels():
 
 
 def test_pictures_of_a_class_are_nearer_to_each_other():
-    """1-nearest-neighbour on pixels, 5-way 1-shot: 66 % on the test split, with a chance of 20."""
+    """1-nearest-neighbour on pixels, 5-way 1-shot: 68 % on the test split, with a chance of 20."""
     source = load_source(DataConfig(name="glyphs"), "test")
     rng = np.random.default_rng(0)
     right = []
@@ -107,7 +107,7 @@ def test_pictures_of_a_class_are_nearer_to_each_other():
         pictures = source.draw(classes, 2, rng).reshape(5, 2, -1).astype(float)
         distances = np.square(pictures[:, None, 0] - pictures[:, 1]).sum(-1)
         right.append(distances.argmin(axis=0) == np.arange(5))
-    assert np.mean(right) == pytest.approx(0.66, abs=0.08)
+    assert np.mean(right) == pytest.approx(0.68, abs=0.1)
 
 
 def test_says_which_font_is_not_there(monkeypatch):
