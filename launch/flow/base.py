@@ -31,6 +31,7 @@ class UpdateReport(NamedTuple):
     metrics: dict[str, float]  # of the learner
     rollouts: list[RolloutInfo]  # that arrived since the last report
     queue_depth: float  # batches that still wait
+    score: float | None = None  # of the weights, where they were tried; higher is better
 
 
 class Flow(Protocol):

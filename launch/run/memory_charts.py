@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from agents import Agent
+from agents import Agent, Classifier
 from envs import EnvsConfig, env_spec
 from launch.run.view import Charts, lines
 from learners import MemoryReport
@@ -55,6 +55,13 @@ def memory_names(agent: Agent, envs: EnvsConfig) -> list[str]:
     first = torch.ones(1, 1, dtype=torch.bool)
     layers = agent.introspect(obs, torch.zeros(1, 1), first, agent.initial_state(1))
     return [*MemoryReport(agent).metrics(layers)]
+
+
+def classifier_memory_names(classifier: Classifier, shape: tuple[int, int, int]) -> list[str]:
+    """Return the same of a classifier of images of `shape` (H, W, C)."""
+    images = torch.zeros(1, 1, *shape, dtype=torch.uint8)
+    layers = classifier.introspect(images, torch.zeros(1, 1, dtype=torch.int64))
+    return [*MemoryReport(classifier).metrics(layers)]
 
 
 def _memory_title(name: str) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agents import AgentConfig
+from agents.config import CoreSections
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,13 @@ class MemoryWatch:
     """Reads the metrics of each update, and warns at most once of each condition.
 
     Args:
-        agent: the configuration's section, for what to try.
+        network: the configuration of the network.
+        section: its name, for what to try.
     """
 
-    def __init__(self, agent: AgentConfig) -> None:
-        self.agent = agent
+    def __init__(self, network: CoreSections, section: str = "agent") -> None:
+        self.network = network
+        self.section = section
         self._dead_reports = 0
         self._warned_dead = False
         self._warned_large = False
@@ -64,7 +66,7 @@ class MemoryWatch:
         if layers:
             self._watch_change(layers)
         # The Delta Net has no base weights: its shift is an absolute norm.
-        if layers and self.agent.core in SELF_REFERENTIAL:
+        if layers and self.network.core in SELF_REFERENTIAL:
             self._watch_shift(metrics)
 
     def _watch_change(self, layers: list[_Layer]) -> None:
@@ -105,9 +107,10 @@ class MemoryWatch:
             )
 
     def _remedy(self) -> str:
-        if self.agent.core in SELF_REFERENTIAL and self.agent.srwm.input != "layernorm":
-            return "Start a run with agent.srwm.input=layernorm"
-        return "Try a larger learner.learning_rate, learner.unroll_length or agent.bptt"
+        if self.network.core in SELF_REFERENTIAL and self.network.srwm.input != "layernorm":
+            return f"Start a run with {self.section}.srwm.input=layernorm"
+        larger = "learner.unroll_length or agent.bptt" if self.section == "agent" else f"{self.section}.srwm.key_scale"
+        return f"Try a larger learner.learning_rate, {larger}"
 
 
 def _layers(metrics: Mapping[str, float]) -> list[_Layer]:

@@ -1,0 +1,114 @@
+"""Few-shot learning in one process: draw episodes, learn from them, validate now and then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from envs.fewshot.episodes import EpisodeSampler, fixed_batches
+from envs.fewshot.images import Split
+from launch.config.fewshot import FewShotConfig
+from launch.flow.base import UpdateReport
+from launch.flow.episodes import (
+    EVALUATION_BATCH,
+    SPLIT_SEEDS,
+    Data,
+    EpisodeStream,
+    build_classifier,
+    load_data,
+)
+from launch.flow.resources import cpu_count
+from learners.supervised import Evaluation, SupervisedLearner, make_batch
+
+
+class SupervisedFlow:
+    """One learner and a thread that draws its episodes.
+
+    Args:
+        config: of the run.
+        saved: the checkpoint to go on from, if any.
+        data: what `load_data` returned; by default it is loaded here.
+    """
+
+    def __init__(
+        self, config: FewShotConfig, saved: dict[str, Any] | None = None, data: Data | None = None
+    ) -> None:
+        torch.set_num_threads(config.launch.learner_threads or cpu_count())
+        self.config = config
+        self.data = data or load_data(config.episodes)
+        self.device = learning_device(config)
+        torch.manual_seed(config.seed)
+        classifier = build_classifier(config, self.data.shape, self.device)
+        self.learner = SupervisedLearner(classifier, config.learner, self.device)
+        if saved:
+            self.learner.load(saved["learner"])
+        done = self.learner.version + self.learner.skipped
+        batch = config.learner.batch_size
+        self.stream = EpisodeStream(self.data.train, config.seed, batch, start=done)
+
+    def update(self) -> UpdateReport:
+        """Learn from a batch of episodes; validate where it is due."""
+        learner, before = self.learner, self.learner.frames
+        metrics = learner.step(make_batch(self.stream.take(), self.device))
+        score = None
+        if validation_is_due(self.config, before, learner.frames):
+            found = evaluate_split(learner, self.data.validation, "validation", self.episodes)
+            validation = validation_metrics(found)
+            score = validation["accuracy/validation"]
+            metrics |= validation
+        waiting = self.stream.waiting
+        return UpdateReport(learner.frames, learner.version, metrics, [], waiting, score)
+
+    @property
+    def episodes(self) -> int:
+        """Episodes of a validation."""
+        return self.config.validation.episodes
+
+    def save(self) -> dict[str, Any]:
+        """Return the learner's state; the episodes that follow are known from it."""
+        return {"learner": self.learner.state()}
+
+    def close(self) -> None:
+        """Stop drawing."""
+        self.stream.close()
+
+
+def learning_device(config: FewShotConfig) -> str:
+    """Return where the learner is."""
+    return "cuda" if config.launch.learner_gpus and torch.cuda.is_available() else "cpu"
+
+
+def validation_is_due(config: FewShotConfig, before: int, after: int) -> bool:
+    """Return whether an update from `before` to `after` frames is followed by a validation."""
+    every = config.validation.every_frames
+    return before // every < after // every or after >= config.total_frames
+
+
+def evaluate_split(
+    learner: SupervisedLearner, sampler: EpisodeSampler, split: Split, episodes: int
+) -> Evaluation:
+    """Evaluate the learner's network on the fixed episodes of a split.
+
+    Args:
+        learner: whose network it is.
+        sampler: of the split.
+        split: its name.
+        episodes: how many, from the first.
+    """
+    batches = fixed_batches(sampler, SPLIT_SEEDS[split], EVALUATION_BATCH, episodes)
+    return learner.evaluate(make_batch(batch, learner.device) for batch in batches)
+
+
+def validation_metrics(found: Evaluation) -> dict[str, float]:
+    """Return loss and accuracy of scored positions, over all and by the examples seen."""
+    scored = found.scored
+    metrics = {
+        "loss/validation": float(found.loss[scored].mean()),
+        "accuracy/validation": float(found.correct[scored].mean()),
+    }
+    for seen in np.unique(found.seen[scored]):
+        here = scored & (found.seen == seen)
+        metrics[f"accuracy/validation/shot{seen}"] = float(found.correct[here].mean())
+    return metrics
