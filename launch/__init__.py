@@ -1,1 +1,20 @@
-"""The command line and everything that places, watches and saves a run."""
+"""Everything that places, watches and saves a run: the command line, and these Python functions.
+
+They are imported when they are first used, so that `import launch.errors` does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from launch.api import Evaluation, RunFolder, evaluate, load_config, resume, train
+
+__all__ = ["Evaluation", "RunFolder", "evaluate", "load_config", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("launch.api"), name)

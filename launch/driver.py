@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
@@ -95,9 +96,13 @@ def _save(run: RunFolder, flow: Flow, metrics: Metrics, config: RunConfig) -> No
 def stop_on_signal() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM in the yielded list instead of dying of them.
 
-    A second one is not held back: whoever repeats it does not want to wait.
+    A second one is not held back: whoever repeats it does not want to wait. Python hands signals to
+    the main thread only; in another one, nothing is collected.
     """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, _: FrameType | None) -> None:

@@ -25,8 +25,8 @@ FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length", "learner.o
 class RunFolder:
     """Where everything about one run is kept, and all that reading it takes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = path = Path(path)
         self.config_file = path / "config.yaml"
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"

@@ -1,0 +1,136 @@
+"""Train, continue and evaluate runs from Python; the command line calls the same functions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import Progress
+
+from envs import EnvsConfig, overlaps, split_config
+from launch.config.schema import LoadedConfig
+from launch.config.source import load_config
+from launch.driver import train as drive
+from launch.errors import UserError
+from launch.play.evaluate import Score, mean_normalised
+from launch.play.evaluate import evaluate as play
+from launch.prepare import Prepared, check, prepare
+from launch.run.folder import RunFolder
+from launch.run.memory_charts import memory_names
+
+__all__ = ["Evaluation", "RunFolder", "evaluate", "load_config", "resume", "train"]
+
+log = logging.getLogger(__name__)
+
+
+def train(config: LoadedConfig, name: str = "run", console: Console | None = None) -> RunFolder:
+    """Train a new run until `total_frames`, and return its folder.
+
+    An interrupt (Ctrl-C, or the stop button of a notebook) finishes the current update, saves and
+    returns; `resume` continues.
+
+    Args:
+        config: what `load_config` returned.
+        name: of the run; without `run_dir` its folder is `runs/<name>-<time>`.
+        console: where progress is shown; by default the standard output.
+
+    Raises:
+        UserError: if the configuration does not work here, or the folder holds a run already.
+        RunError: if the run cannot go on; the last checkpoint stays the newest.
+    """
+    run = RunFolder.new(config, name)
+    ready = prepare(config, run)
+    run.create(ready.config)
+    return _drive(ready, run, console)
+
+
+def resume(
+    path: str | Path, overrides: Sequence[str] = (), console: Console | None = None
+) -> RunFolder:
+    """Continue a run from its newest checkpoint, and return its folder.
+
+    Args:
+        path: of the run's folder.
+        overrides: `key=value`, such as `total_frames=2_000_000`.
+        console: as in `train`.
+
+    Raises:
+        UserError: as in `train`; if there is no checkpoint, or an override would make it another
+            run.
+        RunError: as in `train`.
+    """
+    run, config = RunFolder.open(path, overrides)
+    saved = run.newest_checkpoint()
+    if saved["learner"]["frames"] >= config.total_frames:
+        check(config, saved)
+        log.warning("nothing to do: the run has its %d frames", config.total_frames)
+        return run
+    ready = prepare(config, run, saved)
+    run.write_config(ready.config)
+    return _drive(ready, run, console)
+
+
+def _drive(ready: Prepared, run: RunFolder, console: Console | None) -> RunFolder:
+    console = console or Console()
+    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+    memory = memory_names(ready.agent, ready.config.envs)
+    drive(ready.config, run, console, memory, ready.saved)
+    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+    return run
+
+
+class Evaluation(NamedTuple):
+    """The scores of one agent."""
+
+    frames: int  # environment steps that the agent had learnt from
+    seed: int
+    scores: list[Score]  # one for each split and game
+    mean_normalised: dict[str, float | None]  # by split; None unless every game has a score
+
+
+def evaluate(
+    run: RunFolder | str | Path,
+    splits: Sequence[str] = (),
+    episodes: int = 100,
+    seed: int = 0,
+    console: Console | None = None,
+) -> Evaluation:
+    """Play complete episodes with the newest checkpoint of a run and the greedy policy.
+
+    Args:
+        run: the run, or the path of its folder.
+        splits: of `envs.SPLITS`; by default the training levels and, for ProcGen, the three
+            held-out splits of the paper.
+        episodes: complete episodes of each game on each split, at least 1.
+        seed: of the environments.
+        console: where a progress bar is shown if it is a terminal; by default nowhere.
+
+    Raises:
+        UserError: if the run has no checkpoint that can be read, or a split does not exist.
+    """
+    folder, config = RunFolder.open(run.path if isinstance(run, RunFolder) else run)
+    chosen = _splits(splits, config.envs)
+    saved = folder.newest_checkpoint()
+    agent = check(config, saved).eval()
+    for name in chosen:
+        if name != "train" and overlaps(name, config.envs):
+            log.warning("split %s: some of its levels were trained on", name)
+    scores: list[Score] = []
+    with Progress(console=console, disable=not (console and console.is_terminal)) as progress:
+        for name, envs in chosen.items():
+            bar = progress.add_task(name, total=episodes * len(envs.tasks))
+            scores += play(agent, envs, name, episodes, seed, partial(progress.advance, bar))
+    means = {name: mean_normalised([s for s in scores if s.split == name]) for name in chosen}
+    return Evaluation(saved["learner"]["frames"], seed, scores, means)
+
+
+def _splits(names: Sequence[str], envs: EnvsConfig) -> dict[str, EnvsConfig]:
+    default = ("train", "test1", "test2", "test3") if envs.is_procgen else ("train",)
+    try:
+        return {name: split_config(name, envs) for name in names or default}
+    except ValueError as error:
+        raise UserError(str(error)) from None
