@@ -17,6 +17,10 @@ READMES = {
 }
 """From a file of the repository to its page."""
 
+INTRODUCTION = """\
+All keys with their types, defaults and meanings, from the code's schema. `srwm config` prints the
+same in a terminal. How to set them: [choose a configuration](../howto/configuration.md)."""
+
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 
@@ -25,7 +29,28 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, page in READMES.items():
         text = relink((ROOT / source).read_text(), source, page)
         files.append(File.generated(config, page, content=text))
+    files.append(File.generated(config, "reference/configuration.md", content=configuration()))
     return files
+
+
+def configuration() -> str:
+    """Return the page of all configuration keys, from the schema: what `srwm config` prints."""
+    from launch.config.reference import all_keys
+
+    rows: dict[str, list[str]] = {}
+    for key in all_keys():
+        section = key.name.rpartition(".")[0]
+        kind = " ".join(filter(None, [key.type, key.range]))
+        default = f"`{key.default}`" if key.default else "required"
+        cells = (f"`{key.name}`", kind, default, key.meaning)
+        row = " | ".join(cell.replace("|", "\\|") for cell in cells)
+        rows.setdefault(section, []).append(f"| {row} |")
+    lines = ["# Configuration", "", INTRODUCTION]
+    for section, of_section in rows.items():
+        title = f"`{section}`" if section else "The run"
+        lines += ["", f"## {title}", "", "| Key | Type | Default | Meaning |", "|---|---|---|---|"]
+        lines += of_section
+    return "\n".join(lines) + "\n"
 
 
 def on_page_markdown(markdown: str, page: object, config: MkDocsConfig, files: Files) -> str:
