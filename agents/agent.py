@@ -12,6 +12,7 @@ from agents.cores import Core, FastWeights, State, make_core, unroll
 from agents.cores.base import RowBlock
 from agents.encoders import FEATURES, make_encoder
 from agents.precision import encoder_dtype
+from agents.shapes import check
 
 # A batch of an unroll is encoded in pieces of this many frames on a CPU: the activations of a piece
 # stay in its caches, which is twice as fast as one large batch (and no faster below 64 frames).
@@ -19,7 +20,7 @@ CPU_CHUNK = 128
 
 
 class AgentOutput(NamedTuple):
-    """What the network says of T steps of B environments."""
+    """The network's outputs for T steps of B environments."""
 
     logits: Tensor  # [T, B, A] float32, unnormalised log-probabilities of the actions
     value: Tensor  # [T, B] float32, the estimate of the discounted return from here
@@ -65,7 +66,11 @@ class Agent(nn.Module):
 
         Returns:
             The outputs at every step, and the state after the last one.
+
+        Raises:
+            ValueError: if shapes or dtypes are others.
         """
+        _check("Agent.forward", obs, reward, first, state)
         x = self._inputs(obs, reward, first)
         y, state = unroll(self.core, x, first, state, self.bptt)
         return AgentOutput(self.policy(y), self.value(y).squeeze(-1)), state
@@ -74,10 +79,14 @@ class Agent(nn.Module):
     def introspect(
         self, obs: Tensor, reward: Tensor, first: Tensor, state: State
     ) -> list[FastWeights]:
-        """Tell what the core's fast weights do in `forward` of the same arguments.
+        """Return what the core's fast weights do in `forward` of the same arguments.
 
         One entry a layer; the list is empty for a core without fast weights.
+
+        Raises:
+            ValueError: if shapes or dtypes are others.
         """
+        _check("Agent.introspect", obs, reward, first, state)
         return self.core.introspect(self._inputs(obs, reward, first), first, state)
 
     def row_blocks(self) -> list[dict[str, RowBlock]]:
@@ -95,6 +104,16 @@ class Agent(nn.Module):
         with torch.autocast(obs.device.type, self.dtype, enabled=lower):
             features = torch.cat([self.encoder(piece) for piece in pieces])
         return features.float().unflatten(0, obs.shape[:2])
+
+
+def _check(function: str, obs: Tensor, reward: Tensor, first: Tensor, state: State) -> None:
+    check(
+        function,
+        first=(first, "bool [T, B]"),
+        reward=(reward, "float [T, B]"),
+        obs=(obs, "any [T, B, ...]"),
+        **{f"state[{i}]": (part, "any [B, ...]") for i, part in enumerate(state)},
+    )
 
 
 def make_agent(

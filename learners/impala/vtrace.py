@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from agents.shapes import check
+
 
 class VTrace(NamedTuple):
     """Targets and advantages; neither carries a gradient."""
@@ -37,12 +39,18 @@ def vtrace(
         clip_rho: the paper's rho-bar, of the importance ratio at a step.
         clip_c: the paper's c-bar, of the ratios that carry a correction back in time.
         trace_lambda: 0..1, multiplies those ratios.
+
+    Raises:
+        ValueError: if a tensor is of another shape, or not float.
     """
-    if not (log_rhos.shape == discounts.shape == rewards.shape == values.shape):
-        raise ValueError(
-            "vtrace: log_rhos, discounts, rewards and values must all be [T, B], but are "
-            f"{[tuple(x.shape) for x in (log_rhos, discounts, rewards, values)]}"
-        )
+    check(
+        "vtrace",
+        log_rhos=(log_rhos, "float [T, B]"),
+        discounts=(discounts, "float [T, B]"),
+        rewards=(rewards, "float [T, B]"),
+        values=(values, "float [T, B]"),
+        bootstrap_value=(bootstrap_value, "float [B]"),
+    )
     rhos = log_rhos.exp()
     clipped = rhos.clamp(max=clip_rho)
     cs = trace_lambda * rhos.clamp(max=clip_c)

@@ -55,6 +55,27 @@ SHARP_KEYS = {**TOLERANCES, "float32": {"rtol": 1e-4, "atol": 1e-5}}
 SELF_MODIFYING = ("srwm", "srwm_no_carry", "sr_delta")
 
 
+WRONG = {
+    "a reward an environment": ("reward", torch.zeros(1, B), "reward"),
+    "whole rewards": ("reward", torch.zeros(T, B, dtype=torch.int64), "reward is int64"),
+    "a flag an unroll": ("first", torch.zeros(1, B, dtype=torch.bool), "reward"),
+    "numbers for flags": ("first", torch.zeros(T, B), "first is float32"),
+    "one step without time": ("obs", torch.zeros(B, 7), "obs"),
+    "a state of other environments": ("state", (torch.zeros(B + 1, 16),) * 2, r"state\[0\]"),
+}
+
+
+@pytest.mark.parametrize(("field", "value", "named"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("function", ["forward", "introspect"])
+def test_inputs_that_do_not_agree_are_refused_by_name(function, field, value, named):
+    agent = make_agent(config(core="lstm"), SHAPES["mlp"], A, UNROLL)
+    obs, reward, first = steps()
+    inputs = {"obs": obs, "reward": reward, "first": first, "state": agent.initial_state(B)}
+    with pytest.raises(ValueError, match=rf"^Agent\.{function}: {named}.* must be ") as raised:
+        getattr(agent, function)(**{**inputs, field: value})
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("encoder", SHAPES)
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from learners.impala.losses import entropy, policy_gradient_loss, value_loss
+from learners.impala.losses import entropy, policy_gradient_loss, standardise, value_loss
 from tests.learners.truth import softmax
 
 T, B, A = 4, 3, 5
@@ -81,3 +81,39 @@ def test_entropy_of_a_decided_policy_is_finite(gap):
     assert 0 <= total.item() < 1e-6
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+REFUSED = {
+    "a value a time": lambda x: value_loss(x, torch.zeros(T, 1)),
+    "a value an environment": lambda x: value_loss(torch.zeros(1, B), x),
+    "values with a dimension of 1": lambda x: value_loss(x.unsqueeze(-1), x.unsqueeze(-1)),
+    "whole targets": lambda x: value_loss(x, x.long()),
+    "an advantage a time": lambda x: policy_gradient_loss(
+        torch.zeros(T, B, A), x.long(), torch.zeros(T, 1)
+    ),
+    "an action a time": lambda x: policy_gradient_loss(
+        torch.zeros(T, B, A), torch.zeros(T, 1, dtype=torch.int64), x
+    ),
+    "actions that are not whole": lambda x: policy_gradient_loss(torch.zeros(T, B, A), x, x),
+    "chosen probabilities alone": lambda x: policy_gradient_loss(x, x.long(), x),
+    "entropy of chosen probabilities": lambda x: entropy(x),
+    "entropy of a decision": lambda x: entropy(torch.zeros(T, B, A, dtype=torch.int64)),
+    "standardised with a dimension of 1": lambda x: standardise(x.unsqueeze(-1)),
+    "standardised whole numbers": lambda x: standardise(x.long()),
+}
+
+
+@pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
+def test_what_would_be_broadcast_is_refused(call):
+    """[T, B] against [T, 1] is a loss too, but of nothing that was meant."""
+    functions = "value_loss|policy_gradient_loss|entropy|standardise"
+    with pytest.raises(ValueError, match=rf"^({functions}): .* must (all )?be ") as raised:
+        call(torch.zeros(T, B))
+    assert "\n" not in str(raised.value)
+
+
+def test_standardised_values_have_mean_0_and_deviation_1():
+    x = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
+    deviation = math.sqrt((4 + 1 + 0 + 9) / 4)
+    wanted = torch.tensor([[-2.0, -1.0], [0.0, 3.0]]) / (deviation + 1e-5)
+    torch.testing.assert_close(standardise(x), wanted)

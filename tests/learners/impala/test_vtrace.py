@@ -113,3 +113,24 @@ def test_shapes_that_disagree_are_refused(wrong, shape):
     arguments[wrong] = torch.zeros(shape)
     with pytest.raises(ValueError, match=r"^vtrace: .* must all be \[T, B\]"):
         vtrace(*arguments, torch.zeros(B))
+
+
+@pytest.mark.parametrize("shape", [(), (B + 1,), (1,), (1, B), (B, 1)])
+def test_a_bootstrap_of_another_shape_is_refused(shape):
+    """Of one environment it would be broadcast to all."""
+    with pytest.raises(ValueError, match=r"^vtrace: bootstrap_value .* must be \[B\] with B = 3"):
+        vtrace(*[torch.zeros(T, B) for _ in range(4)], torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(T,), (T, B, 2)])
+def test_another_rank_is_refused_though_all_agree(shape):
+    with pytest.raises(ValueError, match=r"^vtrace: .* must all be \[T, B\]"):
+        vtrace(*[torch.zeros(shape) for _ in range(4)], torch.zeros(shape[1:]))
+
+
+@pytest.mark.parametrize("wrong", range(5))
+def test_whole_numbers_are_refused(wrong):
+    arguments = [torch.zeros(T, B) for _ in range(4)] + [torch.zeros(B)]
+    arguments[wrong] = arguments[wrong].long()
+    with pytest.raises(ValueError, match=r"^vtrace: \w+ is int64, but must be float"):
+        vtrace(*arguments)
