@@ -12,11 +12,12 @@ from agents.lazy import lazy_names
 if TYPE_CHECKING:
     from agents.acting import Actor, ActorStep, greedy, sample, sampler
     from agents.agent import Agent, AgentOutput, make_agent
-    from agents.classifier import Classifier, ClassifierOutput, evaluating, make_classifier
+    from agents.classifier import Classifier, ClassifierOutput, make_classifier
     from agents.classifier_config import ClassifierConfig
     from agents.config import AgentConfig
     from agents.cores import Core, State
     from agents.encoders import FEATURES
+    from agents.mode import evaluating
     from agents.registry import register_core, register_encoder
 
 __all__ = [
@@ -46,7 +47,8 @@ __getattr__ = lazy_names(
     {
         "acting": ["Actor", "ActorStep", "greedy", "sample", "sampler"],
         "agent": ["Agent", "AgentOutput", "make_agent"],
-        "classifier": ["Classifier", "ClassifierOutput", "evaluating", "make_classifier"],
+        "classifier": ["Classifier", "ClassifierOutput", "make_classifier"],
+        "mode": ["evaluating"],
         "classifier_config": ["ClassifierConfig"],
         "config": ["AgentConfig"],
         "cores": ["Core", "State"],

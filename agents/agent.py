@@ -11,6 +11,7 @@ from agents.config import AgentConfig
 from agents.cores import Core, FastWeights, State, make_core, unroll
 from agents.cores.base import RowBlock
 from agents.encoders import FEATURES, make_encoder
+from agents.mode import evaluating
 from agents.precision import encoder_dtype
 from agents.shapes import check
 
@@ -81,13 +82,15 @@ class Agent(nn.Module):
     ) -> list[FastWeights]:
         """Return what the core's fast weights do in `forward` of the same arguments.
 
-        One entry a layer; the list is empty for a core without fast weights.
+        Computed as in evaluation, whatever the mode, and no buffer is changed. One entry a layer;
+        the list is empty for a core without fast weights.
 
         Raises:
             ValueError: if shapes or dtypes are others.
         """
         _check("Agent.introspect", obs, reward, first, state)
-        return self.core.introspect(self._inputs(obs, reward, first), first, state)
+        with evaluating(self):
+            return self.core.introspect(self._inputs(obs, reward, first), first, state)
 
     def row_blocks(self) -> list[dict[str, RowBlock]]:
         """Name the rows behind the fast weights of each layer: see `Core.row_blocks`."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -14,6 +12,7 @@ from agents.classifier_config import ClassifierConfig
 from agents.cores import CORES, Core, FastWeights
 from agents.cores.base import RowBlock
 from agents.encoders.backbones import Backbone, Normalise, make_backbone
+from agents.mode import evaluating
 from agents.precision import encoder_dtype
 
 # An evaluation on a CPU encodes so many images at once: their activations stay in its caches.
@@ -151,14 +150,3 @@ def make_classifier(
 def _no_resets(x: Tensor) -> Tensor:
     """Return [T, B] flags that no step opens an episode: the initial state is fed already."""
     return torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode for a while, then back into the mode that it had."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

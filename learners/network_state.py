@@ -29,25 +29,30 @@ def to_array(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
+def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Copy named tensors, such as a `state_dict`, to arrays."""
+    return {name: to_array(tensor) for name, tensor in tensors.items()}
+
+
 def to_tensor(value: Tensor | NDArray[Any]) -> Tensor:
     """Copy an array or a CPU tensor to a CPU tensor."""
     # A copy, because what was handed in stays as it is; and Ray's arrays cannot be written to.
     return value.clone() if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
 
 
-def load_agent(agent: nn.Module, parameters: Mapping[str, Tensor | NDArray[Any]]) -> None:
-    """Copy `parameters` into an agent, or into any other network.
+def load_agent(agent: nn.Module, state_dict: Mapping[str, Tensor | NDArray[Any]]) -> None:
+    """Copy parameters and buffers into an agent, or into any other network.
 
     Raises:
         ValueError: if they are another network's.
     """
     own = agent.state_dict()
-    for name in sorted(own.keys() | parameters.keys()):
-        here, there = own.get(name), parameters.get(name)
+    for name in sorted(own.keys() | state_dict.keys()):
+        here, there = own.get(name), state_dict.get(name)
         if here is None or there is None or here.shape != there.shape:
             raise ValueError(
                 f"the checkpoint holds another network: {name} is "
                 f"{'absent' if there is None else list(there.shape)} there and "
                 f"{'absent' if here is None else list(here.shape)} here"
             )
-    agent.load_state_dict({name: to_tensor(value) for name, value in parameters.items()})
+    agent.load_state_dict({name: to_tensor(value) for name, value in state_dict.items()})

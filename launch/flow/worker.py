@@ -52,7 +52,7 @@ class RolloutWorker:
         """Act for `unroll_length` steps with `weights`."""
         started = time.perf_counter()
         if weights.version != self.version:
-            load_agent(self.agent, weights.parameters)
+            load_agent(self.agent, weights.state_dict)
             self.version = weights.version
         rollout = self._empty()
         parts = [rollout.columns(*columns) for columns in self._columns]

@@ -109,7 +109,11 @@ class MemoryWatch:
     def _remedy(self) -> str:
         if self.network.core in SELF_REFERENTIAL and self.network.srwm.input != "layernorm":
             return f"Start a run with {self.section}.srwm.input=layernorm"
-        larger = "learner.unroll_length or agent.bptt" if self.section == "agent" else f"{self.section}.srwm.key_scale"
+        larger = (
+            "learner.unroll_length or agent.bptt"
+            if self.section == "agent"
+            else f"{self.section}.srwm.key_scale"
+        )
         return f"Try a larger learner.learning_rate, {larger}"
 
 

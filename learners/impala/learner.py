@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from agents import Agent
+from agents.shapes import check
 from learners.impala.batch import Batch, Stage
 from learners.impala.config import LearnerConfig
 from learners.impala.losses import entropy, policy_gradient_loss, standardise, value_loss
@@ -21,7 +22,7 @@ from learners.impala.optimiser import make_optimiser
 from learners.impala.rollout import Rollout
 from learners.impala.vtrace import vtrace
 from learners.introspection import MemoryReport
-from learners.network_state import diverged, load_agent, to_array, to_tensor
+from learners.network_state import diverged, load_agent, to_arrays, to_tensor
 from learners.schedule import Schedule
 
 # A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
@@ -33,10 +34,10 @@ ROUNDING = 1e-4
 
 
 class Weights(NamedTuple):
-    """One version of the agent's parameters, as every worker gets it."""
+    """One version of the agent's weights, as every worker gets it."""
 
     version: int
-    parameters: dict[str, NDArray[np.float32]]
+    state_dict: dict[str, NDArray[Any]]  # parameters and buffers
 
 
 class Learner:
@@ -44,7 +45,12 @@ class Learner:
 
     Learners of one `group` hold the same agent, and each is given its share of every batch; the
     shares are equally large. All take the step that one would take from the whole batch, and report
-    its losses; the first alone looks at the memory.
+    its losses; the first alone reports on the memory.
+
+    Buffers of layers such as BatchNorm are not averaged: each learner normalises its own share, and
+    before each forward pass all copy the first learner's buffers. So the statistics that workers
+    and checkpoints get are those of the first learner's shares. On a CPU each of the pieces that
+    the agent encodes a batch in is normalised by itself.
     """
 
     def __init__(
@@ -82,18 +88,21 @@ class Learner:
 
         Raises:
             TrainingDivergedError: after `max_skipped` such batches in a row.
+            ValueError: if the fields of the batch do not agree.
         """
         started = time.perf_counter()
+        _check(batch)
         batch.wait()
         steps, envs = batch.action.shape
         learning_rate = self.schedule.rate(self.frames)
-        # By the count of updates, so that a resumed run looks when an uninterrupted one does.
-        looks = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
+        # By the count of updates, so that a resumed run reports when an uninterrupted one does.
+        reports = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
+        buffers = [buffer.clone() for buffer in self.agent.buffers()]
         loss, parts = self._loss(batch)
         self.optimiser.zero_grad()
         # A group averages gradients: right for means, and for sums so many times too small.
         (loss * self.size if self.config.reduction == "sum" else loss).backward()
-        memory = self._memory(batch) if looks else {}  # its gradients are not clipped yet
+        memory = self._memory(batch) if reports else {}  # its gradients are not clipped yet
         grad_norm = torch.nn.utils.clip_grad_norm_(
             self.agent.parameters(), self.config.max_grad_norm
         )
@@ -109,7 +118,7 @@ class Learner:
             self.version += 1
             self._skipped_in_a_row = 0
         else:
-            self._skip()
+            self._skip(buffers)
         return metrics | {
             "learner/learning_rate": learning_rate,
             "learner/skipped": self.skipped,
@@ -118,11 +127,8 @@ class Learner:
         }
 
     def weights(self) -> Weights:
-        """Copy the current parameters."""
-        return Weights(
-            self.version,
-            {name: to_array(parameter) for name, parameter in self.agent.named_parameters()},
-        )
+        """Copy the current parameters and buffers."""
+        return Weights(self.version, to_arrays(self.agent.state_dict()))
 
     def state(self) -> dict[str, Any]:
         """Copy all that a later `load` needs, as a tree of arrays and plain values.
@@ -131,9 +137,9 @@ class Learner:
         """
         optimiser = self.optimiser.state
         return {
-            "agent": {name: to_array(tensor) for name, tensor in self.agent.state_dict().items()},
+            "agent": to_arrays(self.agent.state_dict()),
             "optimiser": {
-                name: {key: to_array(value) for key, value in optimiser[parameter].items()}
+                name: to_arrays(optimiser[parameter])
                 for name, parameter in self.agent.named_parameters()
             },
             "frames": self.frames,
@@ -223,8 +229,23 @@ class Learner:
         layers = self.agent.introspect(few.obs, few.reward, few.first, few.state)
         return self.memory.metrics(layers)
 
-    def _skip(self) -> None:
+    def _skip(self, buffers: Sequence[Tensor]) -> None:
+        """Count a batch that changes nothing; put back the buffers from before it."""
+        for buffer, before in zip(self.agent.buffers(), buffers, strict=True):
+            buffer.copy_(before)
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.config.max_skipped:
             raise diverged(self._skipped_in_a_row)
+
+
+def _check(batch: Batch) -> None:
+    check(
+        "Learner.step",
+        action=(batch.action, "int64 [T, B]"),
+        logits=(batch.logits, "float [T, B, A]"),
+        reward=(batch.reward, "float [T+1, B]"),
+        first=(batch.first, "bool [T+1, B]"),
+        obs=(batch.obs, "any [T+1, B, ...]"),
+        **{f"state[{i}]": (part, "any [B, ...]") for i, part in enumerate(batch.state)},
+    )

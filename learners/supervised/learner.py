@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from agents import Classifier
 from learners.batch_norm import synchronise
 from learners.introspection import MemoryReport
-from learners.network_state import diverged, load_agent, to_array, to_tensor
+from learners.network_state import diverged, load_agent, to_arrays, to_tensor
 from learners.supervised.batch import SupervisedBatch
 from learners.supervised.config import SupervisedConfig
 from learners.supervised.evaluation import Evaluation, evaluate
@@ -131,9 +131,9 @@ class SupervisedLearner:
         optimiser = self.optimiser.state
         classifier = self.classifier
         return {
-            "agent": {name: to_array(tensor) for name, tensor in classifier.state_dict().items()},
+            "agent": to_arrays(classifier.state_dict()),
             "optimiser": {
-                name: {key: to_array(value) for key, value in optimiser[parameter].items()}
+                name: to_arrays(optimiser[parameter])
                 for name, parameter in classifier.named_parameters()
             },
             "frames": self.frames,

@@ -59,8 +59,8 @@ def test_updates_are_made_in_their_order_whatever_order_they_come_in(rollouts):
         assert [weights and weights.version for _, weights in result] == [None, 2, None, 4]
         for (report, weights), (wanted, wanted_weights) in zip(result, results[0], strict=True):
             assert report.metrics["loss/total"] == wanted.metrics["loss/total"]
-            for name in weights.parameters if weights else ():
-                assert (weights.parameters[name] == wanted_weights.parameters[name]).all()
+            for name in weights.state_dict if weights else ():
+                assert (weights.state_dict[name] == wanted_weights.state_dict[name]).all()
 
 
 def test_the_next_batch_is_staged_while_one_is_learnt_from(actor, rollouts, monkeypatch):

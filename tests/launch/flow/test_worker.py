@@ -51,7 +51,7 @@ def counting_agent():
 
 
 def weights_of(agent, version=0):
-    return Weights(version, {k: v.detach().numpy().copy() for k, v in agent.named_parameters()})
+    return Weights(version, {k: v.detach().numpy().copy() for k, v in agent.state_dict().items()})
 
 
 def make_worker(agent, envs=ENVS, sizes=(N,)):

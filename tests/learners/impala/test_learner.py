@@ -326,7 +326,7 @@ def test_too_many_bad_batches_in_a_row_stop_the_training():
     assert "\n" not in str(raised.value)
     assert learner.skipped == 5
     for name, parameter in learner.agent.named_parameters():
-        assert np.array_equal(parameter.detach().numpy(), weights.parameters[name])
+        assert np.array_equal(parameter.detach().numpy(), weights.state_dict[name])
 
 
 def test_lag_is_the_learners_version_less_the_batchs():
@@ -377,17 +377,17 @@ def test_weights_are_a_copy():
     agent = network()
     learner = Learner(agent, LearnerConfig(), TOTAL)
     weights = learner.weights()
-    kept = {name: array.copy() for name, array in weights.parameters.items()}
+    kept = {name: array.copy() for name, array in weights.state_dict.items()}
     assert weights.version == 0
     learner.update(batch_for(agent))
     for name in kept:
-        assert weights.parameters[name].dtype == np.float32
-        assert np.array_equal(weights.parameters[name], kept[name])
+        assert weights.state_dict[name].dtype == np.float32
+        assert np.array_equal(weights.state_dict[name], kept[name])
     assert learner.weights().version == 1
-    assert any(not np.array_equal(learner.weights().parameters[name], kept[name]) for name in kept)
+    assert any(not np.array_equal(learner.weights().state_dict[name], kept[name]) for name in kept)
     # And the other way round: who writes to them does not reach the learner.
     before = deepcopy(agent.state_dict())
-    for array in learner.weights().parameters.values():
+    for array in learner.weights().state_dict.values():
         array[...] = 0
     assert_same(dict(agent.state_dict()), dict(before))
 
@@ -493,3 +493,17 @@ def test_another_networks_weights_are_named():
     del parameters["policy.bias"]
     with pytest.raises(ValueError, match=r"policy\.bias is absent there and \[4\] here"):
         load_agent(agent, parameters)
+
+
+@pytest.mark.parametrize("field", ["obs", "reward", "first", "action", "logits"])
+def test_a_batch_whose_fields_do_not_agree_is_refused_and_changes_nothing(field):
+    agent = network("lstm")
+    learner = Learner(agent, LearnerConfig(), TOTAL)
+    before = learner.weights()
+    batch = learner.stage([batch_for(agent)])
+    wrong = batch._replace(**{field: getattr(batch, field)[:, :1]})
+    with pytest.raises(ValueError, match=r"^Learner\.step: .* must (all )?be \[") as raised:
+        learner.step(wrong)
+    assert "\n" not in str(raised.value)
+    assert (learner.frames, learner.version) == (0, 0)
+    assert_same(learner.weights().state_dict, before.state_dict)
