@@ -65,7 +65,7 @@ def resume(
     """
     run, config = RunFolder.open(path, overrides)
     saved = run.newest_checkpoint()
-    if saved["learner"]["frames"] >= config.total_frames:
+    if saved.frames >= config.total_frames:
         check(config, saved)
         log.warning("nothing to do: the run has its %d frames", config.total_frames)
         return run
@@ -125,7 +125,7 @@ def evaluate(
             bar = progress.add_task(name, total=episodes * len(envs.tasks))
             scores += play(agent, envs, name, episodes, seed, partial(progress.advance, bar))
     means = {name: mean_normalised([s for s in scores if s.split == name]) for name in chosen}
-    return Evaluation(saved["learner"]["frames"], seed, scores, means)
+    return Evaluation(saved.frames, seed, scores, means)
 
 
 def _splits(names: Sequence[str], envs: EnvsConfig) -> dict[str, EnvsConfig]:

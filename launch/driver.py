@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 
@@ -23,6 +22,7 @@ from launch.run.folder import RunFolder
 from launch.run.memory_watch import MemoryWatch
 from launch.run.metrics import Metrics
 from launch.run.policy import PolicyMetrics, policy_view
+from launch.run.saved import Saved
 from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def train(
     run: RunFolder,
     console: Console,
     memory: Sequence[str],
-    saved: dict[str, Any] | None = None,
+    saved: Saved | None = None,
 ) -> None:
     """Train until `total_frames`, from a checkpoint if one is given.
 
@@ -54,11 +54,11 @@ def train(
     watch = MemoryWatch(config.agent)
     resumed_at = None
     if saved:
-        resumed_at = saved["learner"]["frames"]
-        metrics.load(saved["metrics"], resumed_at, saved["learner"]["version"])
+        resumed_at = saved.frames
+        metrics.load(saved.metrics, resumed_at, saved.flow.version)
     with (
         closing(Dashboard(run, dump_config(config), view.charts, resumed_at)) as dashboard,
-        closing(make_flow(config, saved)) as flow,
+        closing(make_flow(config, saved.flow if saved else None)) as flow,
         stop_on_signal() as stopped,  # after Ray, which puts a handler of its own for SIGTERM
         make_display(console, view, config.total_frames, metrics.frames) as display,
     ):
@@ -87,8 +87,8 @@ def train(
 
 
 def _save(run: RunFolder, flow: Flow, metrics: Metrics, config: RunConfig) -> None:
-    own = {"metrics": metrics.state(), "config": config.model_dump(mode="json")}
-    folder = run.save_checkpoint({**flow.save(), **own}, config.checkpoint.keep)
+    saved = Saved(flow.save(), metrics.state(), config.model_dump(mode="json"))
+    folder = run.save_checkpoint(saved, config.checkpoint.keep)
     log.info("saved %s", folder)
 
 

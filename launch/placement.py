@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from launch.config.schema import RunConfig
-from launch.flow.base import Flow
+from launch.flow.base import Flow, FlowState
 
 
-def make_flow(config: RunConfig, saved: dict[str, Any] | None = None) -> Flow:
+def make_flow(config: RunConfig, saved: FlowState | None = None) -> Flow:
     """Start the flow that `launch.mode` names, from what an earlier one saved if given."""
     if config.launch.mode == "local":
         from launch.flow.local import LocalFlow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agents import Agent
 from envs import require_games
@@ -11,6 +11,7 @@ from launch.errors import UserError
 from launch.flow.build import build_agent
 from launch.machine.auto import resolve_auto
 from launch.run.folder import RunFolder
+from launch.run.saved import Saved
 from learners import load_agent
 
 
@@ -19,11 +20,11 @@ class Prepared(NamedTuple):
 
     config: RunConfig
     agent: Agent  # with the weights of the checkpoint, if there is one
-    saved: dict[str, Any] | None  # the checkpoint
+    saved: Saved | None  # the checkpoint
 
 
 def prepare(
-    config: LoadedConfig, run: RunFolder | None = None, saved: dict[str, Any] | None = None
+    config: LoadedConfig, run: RunFolder | None = None, saved: Saved | None = None
 ) -> Prepared:
     """Check all that a run of `config` needs, the quickest and likeliest first; then measure.
 
@@ -44,7 +45,7 @@ def prepare(
     return Prepared(resolve_auto(config), agent, saved)
 
 
-def check(config: LoadedConfig, saved: dict[str, Any] | None = None) -> Agent:
+def check(config: LoadedConfig, saved: Saved | None = None) -> Agent:
     """Check environments, network and checkpoint; return the agent, with the saved weights if any.
 
     Raises:
@@ -55,7 +56,7 @@ def check(config: LoadedConfig, saved: dict[str, Any] | None = None) -> Agent:
         require_games(config.envs)
         agent = build_agent(config)
         if saved:
-            load_agent(agent, saved["learner"]["agent"])
+            load_agent(agent, saved.flow.learner["agent"])
     except ValueError as error:
         raise UserError(str(error)) from None
     return agent

@@ -48,7 +48,7 @@ def trace(run: str, task: str, file: Path, split: str, seed: int) -> None:
         raise UserError(str(error)) from None
     saved = folder.newest_checkpoint()
     agent = check(config, saved).eval()
-    core, frames = config.agent.core, saved["learner"]["frames"]
+    core, frames = config.agent.core, saved.frames
     if not memory_names(agent, config.envs):
         raise UserError(f"agent.core {core!r} has no fast weights: there is nothing to trace")
     # The steps of one environment are too small to share out: threads would wait for each other.

@@ -8,7 +8,6 @@ to a GPU. The learner reads what lies in its node's object store; between nodes 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import ray
 
@@ -16,7 +15,7 @@ from launch.cluster.cluster import Cluster
 from launch.cluster.learners import UPDATES_IN_FLIGHT, LearnerGroup, Update
 from launch.cluster.pool import WorkerPool
 from launch.config.schema import RunConfig
-from launch.flow.base import LearnerReport, RolloutInfo, UpdateReport
+from launch.flow.base import FlowState, LearnerReport, RolloutInfo, UpdateReport
 from launch.flow.batcher import Batcher
 
 # Weights cost an object and a copy for every node. A rollout lags by about one round of all workers
@@ -36,14 +35,13 @@ class RayFlow:
     def __init__(
         self,
         config: RunConfig,
-        saved: dict[str, Any] | None = None,
+        saved: FlowState | None = None,
         cluster: Cluster | None = None,
     ) -> None:
         self.config = config
         self.cluster = cluster or Cluster(config)
         self.batcher: Batcher[ray.ObjectRef] = Batcher(config.learner.batch_size)
-        state = saved["learner"] if saved else None
-        frames = state["frames"] if state else 0
+        state, frames = (saved.learner, saved.frames) if saved else (None, 0)
         self.learners = LearnerGroup(self.cluster.learner, config.learner.devices, state)
         self.pool = WorkerPool(self.cluster.worker, config.launch.workers, frames)
         self.learners.wait()
@@ -74,9 +72,9 @@ class RayFlow:
             arrived, self._arrived = self._arrived, []
             return UpdateReport(*learnt, arrived, self.batcher.depth)
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> FlowState:
         """Return the learner's state; the workers begin new episodes when a run is resumed."""
-        return {"learner": self.learners.state()}
+        return FlowState(learner=self.learners.state())
 
     def close(self) -> None:
         """Stop the actors, and the cluster if it was started here."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from envs import Episode
+from learners import Rollout
 
 
 class RolloutInfo(NamedTuple):
@@ -34,14 +36,34 @@ class UpdateReport(NamedTuple):
     score: float | None = None  # of the weights, where they were tried; higher is better
 
 
+class FlowState(NamedTuple):
+    """What a new flow needs to continue where another one was saved."""
+
+    learner: dict[str, Any]  # `Learner.state()`
+    # Of each worker its `save()`, for a flow that continues them; None: they begin new episodes.
+    workers: list[dict[str, Any]] | None = None
+    waiting: Sequence[Rollout] = ()  # what the workers made and the learner has not learnt from
+    turn: int = 0  # the worker that acts next
+
+    @property
+    def frames(self) -> int:
+        """Environment steps learnt from so far."""
+        return int(self.learner["frames"])
+
+    @property
+    def version(self) -> int:
+        """The version of the weights."""
+        return int(self.learner["version"])
+
+
 class Flow(Protocol):
     """Workers and a learner at work."""
 
     def update(self) -> UpdateReport:
         """Wait for the next learner update."""
 
-    def save(self) -> dict[str, Any]:
-        """Return all that a new flow needs to continue from here: see `learners.checkpoint`."""
+    def save(self) -> FlowState:
+        """Return all that a new flow needs to continue from here."""
 
     def close(self) -> None:
         """Stop everything that runs in the background."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import torch
 
 from launch.config.schema import RunConfig
-from launch.flow.base import UpdateReport
+from launch.flow.base import FlowState, UpdateReport
 from launch.flow.batcher import Batcher
 from launch.flow.build import build_learner, build_worker
 from launch.flow.resources import learner_threads
@@ -20,9 +19,9 @@ log = logging.getLogger(__name__)
 class LocalFlow:
     """Workers act in turn until a batch is there; then the learner updates."""
 
-    def __init__(self, config: RunConfig, saved: dict[str, Any] | None = None) -> None:
+    def __init__(self, config: RunConfig, saved: FlowState | None = None) -> None:
         torch.set_num_threads(learner_threads(config))
-        frames = saved["learner"]["frames"] if saved else 0
+        frames = saved.frames if saved else 0
         self.learner = build_learner(config)
         self.workers = [build_worker(config, i, frames) for i in range(config.launch.workers)]
         self.batcher: Batcher[Rollout] = Batcher(config.learner.batch_size)
@@ -45,33 +44,31 @@ class LocalFlow:
         metrics = learner.step(batch)
         return UpdateReport(learner.frames, learner.version, metrics, infos, self.batcher.depth)
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> FlowState:
         """Return learner, workers and waiting rollouts: what follows is exactly what would have."""
-        workers = [worker.save() for worker in self.workers]
-        waiting = [p.rollout.columns(p.start, p.stop) for p in self.batcher.pieces()]
-        return {
-            "learner": self.learner.state(),
-            "workers": workers if all(workers) else None,
-            "waiting": [rollout._asdict() for rollout in waiting],
-            "turn": self.turn,
-        }
+        saved = [worker.save() for worker in self.workers]
+        workers = [worker for worker in saved if worker]
+        return FlowState(
+            learner=self.learner.state(),
+            workers=workers if len(workers) == len(saved) else None,
+            waiting=[p.rollout.columns(p.start, p.stop) for p in self.batcher.pieces()],
+            turn=self.turn,
+        )
 
     def close(self) -> None:
         """Close the environments."""
         for worker in self.workers:
             worker.close()
 
-    def _restore(self, saved: dict[str, Any]) -> None:
-        self.learner.load(saved["learner"])
-        workers = saved.get("workers") or []
+    def _restore(self, saved: FlowState) -> None:
+        self.learner.load(saved.learner)
+        workers = saved.workers or []
         here = [worker.num_envs for worker in self.workers]
-        if [len(tree["envs"]) for tree in workers] != here:
+        if [len(worker["envs"]) for worker in workers] != here:
             log.warning("the workers' own states are not in the checkpoint: new episodes begin")
             return
         for worker, tree in zip(self.workers, workers, strict=True):
             worker.restore(tree)
-        for tree in saved["waiting"]:
-            arrays = {name: tree[name].numpy() for name in Rollout._fields if name != "state"}
-            rollout = Rollout(**arrays, state=tuple(s.numpy() for s in tree["state"]))
+        for rollout in saved.waiting:
             self.batcher.add(rollout, rollout.num_envs)
-        self.turn = saved["turn"]
+        self.turn = saved.turn

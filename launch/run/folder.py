@@ -12,7 +12,8 @@ from typing import Any
 from launch.config.schema import LoadedConfig, RunConfig
 from launch.config.source import dump_config, override_keys, parse_config, read_yaml
 from launch.errors import UserError
-from learners import Schedule, checkpoint
+from launch.run.saved import Saved, parse
+from learners import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -67,24 +68,24 @@ class RunFolder:
         config = parse_config(tree, overrides, str(run.config_file))
         return run, config
 
-    def newest_checkpoint(self) -> dict[str, Any]:
+    def newest_checkpoint(self) -> Saved:
         """Return the newest checkpoint that can be read, and name the damaged ones passed over.
 
         Raises:
-            UserError: if there is none.
+            UserError: if there is none, or if it is of a format that is not read.
         """
         for folder, tree in checkpoint.readable(self.checkpoints):
             if isinstance(tree, checkpoint.CheckpointError):
                 log.warning("passed over: %s", tree)
                 continue
             log.info("checkpoint %s", folder)
-            return _with_a_schedule(tree)
+            return parse(tree, str(folder))
         raise UserError(f"{self.path}: has no checkpoint that can be read")
 
-    def save_checkpoint(self, tree: dict[str, Any], keep: int) -> Path:
+    def save_checkpoint(self, saved: Saved, keep: int) -> Path:
         """Write a checkpoint; then remove all but the newest `keep`."""
-        folder = self.checkpoints / checkpoint.name_of(tree["learner"]["frames"])
-        checkpoint.save(folder, tree)
+        folder = self.checkpoints / checkpoint.name_of(saved.frames)
+        checkpoint.save(folder, saved.tree())
         checkpoint.prune(self.checkpoints, keep)
         return folder
 
@@ -141,11 +142,3 @@ def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     if isinstance(agent, dict) and isinstance(agent.get("srwm"), dict):
         agent["srwm"].setdefault("input", "softmax")
     return tree
-
-
-def _with_a_schedule(saved: dict[str, Any]) -> dict[str, Any]:
-    """Add the schedule to a checkpoint from before there was a choice: a line to the run's end."""
-    config = saved["config"]
-    then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
-    saved["learner"].setdefault("schedule", then.state())
-    return saved

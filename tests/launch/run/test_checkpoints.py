@@ -102,7 +102,7 @@ def test_a_run_from_before_there_was_a_choice_keeps_what_it_was_made_with(tmp_pa
     for frames in (300, 400):
         damage(checkpoint(old, frames))
     saved = store.load(checkpoint(old, 200))
-    del saved["learner"]["schedule"]
+    del saved["learner"]["schedule"], saved["format"]
     shutil.rmtree(checkpoint(old, 200))
     store.save(checkpoint(old, 200), saved)
 

@@ -1,0 +1,84 @@
+"""The content of a checkpoint, and the formats of it that can be read."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from launch.errors import UserError
+from launch.flow.base import FlowState
+from learners import Rollout, Schedule
+from learners.impala.rollout import map_fields
+
+FORMAT = 2
+"""The format that is written. Format 1 has no number, and its first files have no schedule."""
+READ = (1, FORMAT)
+
+
+class Saved(NamedTuple):
+    """All that a run needs to continue."""
+
+    flow: FlowState
+    metrics: dict[str, Any]  # the state of the run's metrics
+    config: dict[str, Any]  # the configuration, as it was when this was saved
+
+    @property
+    def frames(self) -> int:
+        """Environment steps learnt from so far."""
+        return self.flow.frames
+
+    def tree(self) -> dict[str, Any]:
+        """Return what is written: see `learners.checkpoint.save`."""
+        return {
+            "format": FORMAT,
+            "learner": self.flow.learner,
+            "workers": self.flow.workers,
+            "waiting": [rollout._asdict() for rollout in self.flow.waiting],
+            "turn": self.flow.turn,
+            "metrics": self.metrics,
+            "config": self.config,
+        }
+
+
+def parse(tree: dict[str, Any], name: str) -> Saved:
+    """Read what a checkpoint holds.
+
+    Args:
+        tree: from `learners.checkpoint.load`.
+        name: of the checkpoint, for messages.
+
+    Raises:
+        UserError: if it is of a format that is not read, or not a run's checkpoint.
+    """
+    number = tree.get("format", 1)
+    if number not in READ:
+        raise UserError(
+            f"{name}: has checkpoint format {number}, but this version reads formats "
+            f"{' and '.join(map(str, READ))}: use the version of srwm that wrote it"
+        )
+    try:
+        if number == 1:
+            _add_schedule(tree)
+        return Saved(
+            FlowState(
+                learner=tree["learner"],
+                workers=tree.get("workers"),
+                waiting=[_rollout(fields) for fields in tree.get("waiting", ())],
+                turn=tree.get("turn", 0),
+            ),
+            metrics=tree["metrics"],
+            config=tree["config"],
+        )
+    except KeyError as error:
+        raise UserError(f"{name}: is not the checkpoint of a run: {error} is missing") from None
+
+
+def _rollout(fields: dict[str, Any]) -> Rollout:
+    """Make a rollout of arrays from its fields as tensors."""
+    return Rollout(**map_fields(lambda _, tensor: tensor.numpy(), Rollout(**fields)))
+
+
+def _add_schedule(tree: dict[str, Any]) -> None:
+    """Add the schedule to a checkpoint from before there was a choice: a line to the run's end."""
+    config = tree["config"]
+    then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
+    tree["learner"].setdefault("schedule", then.state())
