@@ -52,7 +52,7 @@ def parse(tree: dict[str, Any], name: str) -> Saved:
     number = tree.get("format", 1)
     if number not in READ:
         raise UserError(
-            f"{name}: has checkpoint format {number}, but this version reads formats "
+            f"{name}: has checkpoint format {number!r}, but this version reads formats "
             f"{' and '.join(map(str, READ))}: use the version of srwm that wrote it"
         )
     try:

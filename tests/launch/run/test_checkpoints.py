@@ -14,6 +14,7 @@ from learners import Learner
 from learners import checkpoint as store
 from tests.launch.runs import (
     TMAZE,
+    assert_same_checkpoint,
     changed,
     checkpoint,
     checkpoints,
@@ -112,6 +113,53 @@ def test_a_run_from_before_there_was_a_choice_keeps_what_it_was_made_with(tmp_pa
     # At 200 of 400 frames the rate was halved, and from there it falls until 800.
     rates = {row["frames"]: row["learner/learning_rate"] for row in rows(old)}
     assert rates[240] == pytest.approx(3e-4 * (1 - 10 / 600))
+
+
+def rewrite(folder, **changes):
+    """Change keys of a checkpoint; None removes one."""
+    tree = {**store.load(folder), **changes}
+    shutil.rmtree(folder)
+    store.save(folder, {key: value for key, value in tree.items() if value is not None})
+
+
+@pytest.mark.parametrize("command", ["eval", "trace", "train"])
+@pytest.mark.parametrize("number", [3, 99, "2"])
+def test_another_format_is_refused_in_one_line(number, command, run, capsys):
+    """It is not passed over as a damaged one is: what it holds would be lost."""
+    rewrite(checkpoint(run, 400), format=number)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    rest = {
+        "eval": [str(run)],
+        "trace": [str(run), "--task", TMAZE["envs"]["tasks"][0], "--out", "a.png"],
+        "train": ["--resume", str(run), "total_frames=600"],
+    }
+    capsys.readouterr()
+    assert main(command, *rest[command]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("srwm: ")
+    assert str(checkpoint(run, 400)) in line
+    assert f"has checkpoint format {number!r}, but this version reads formats 1 and 2" in line
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("key", ["learner", "metrics", "config"])
+def test_what_is_not_the_checkpoint_of_a_run_is_refused_in_one_line(key, run, capsys):
+    rewrite(checkpoint(run, 400), **{key: None})
+    assert main("train", "--resume", str(run), "total_frames=600") == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("srwm: ")
+    assert f"is not the checkpoint of a run: '{key}' is missing" in line
+
+
+def test_a_checkpoint_without_a_number_goes_on_as_one_with_it(run, trained_tmaze):
+    """Format 1 is what was written before there was a number."""
+    assert store.load(checkpoint(run, 200))["format"] == 2
+    rewrite(checkpoint(run, 200), format=None)
+    for frames in (300, 400):
+        shutil.rmtree(checkpoint(run, frames))
+    assert main("train", "--resume", str(run)) == 0
+    assert without_clock(rows(run)) == without_clock(rows(trained_tmaze))
+    assert_same_checkpoint(run, trained_tmaze, 400)
 
 
 @pytest.mark.parametrize("key", ["learner.optimiser=adam", "agent.srwm.input=none"])
