@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from envs.fewshot.episodes import EpisodeSampler, fixed_batches
 from envs.fewshot.images import Split
 from launch.config.fewshot import FewShotConfig
-from launch.flow.base import UpdateReport
+from launch.flow.base import FlowState, UpdateReport
 from launch.flow.episodes import (
     EVALUATION_BATCH,
     SPLIT_SEEDS,
@@ -33,7 +31,7 @@ class SupervisedFlow:
     """
 
     def __init__(
-        self, config: FewShotConfig, saved: dict[str, Any] | None = None, data: Data | None = None
+        self, config: FewShotConfig, saved: FlowState | None = None, data: Data | None = None
     ) -> None:
         torch.set_num_threads(config.launch.learner_threads or cpu_count())
         self.config = config
@@ -43,7 +41,7 @@ class SupervisedFlow:
         classifier = build_classifier(config, self.data.shape, self.device)
         self.learner = SupervisedLearner(classifier, config.learner, self.device)
         if saved:
-            self.learner.load(saved["learner"])
+            self.learner.load(saved.learner)
         done = self.learner.version + self.learner.skipped
         batch = config.learner.batch_size
         self.stream = EpisodeStream(self.data.train, config.seed, batch, start=done)
@@ -66,9 +64,9 @@ class SupervisedFlow:
         """Episodes of a validation."""
         return self.config.validation.episodes
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> FlowState:
         """Return the learner's state; the episodes that follow are known from it."""
-        return {"learner": self.learner.state()}
+        return FlowState(self.learner.state())
 
     def close(self) -> None:
         """Stop drawing."""
