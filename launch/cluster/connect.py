@@ -7,32 +7,37 @@ import os
 import socket
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from envs import env_spec
 from launch.cluster.learners import UPDATES_IN_FLIGHT
+from launch.cluster.probe import reason_against
 from launch.config.plugins import own_modules
 from launch.config.schema import RunConfig
 from launch.errors import UserError
-from launch.flow.resources import cpu_count
+from launch.flow.resources import cluster_address, cpu_count
 
 log = logging.getLogger(__name__)
 
 
 def check_address(address: str) -> None:
-    """Refuse an address that nobody answers at; Ray itself would go on trying for minutes.
+    """Refuse a cluster that this process cannot join, within seconds and in one line.
+
+    Args:
+        address: `auto`, `host:port` or `ray://host:port`.
 
     Raises:
-        UserError: naming the address.
+        UserError: naming the address and the reason: nobody answers, the token is missing or wrong,
+            Ray or Python has another version.
     """
-    try:
-        if address == "auto":
-            ray.init(address=address, logging_level=logging.ERROR)
-            ray.shutdown()
-        else:
-            host, _, port = address.removeprefix("ray://").rpartition(":")
-            socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, ValueError) as error:  # a ConnectionError of Ray's is an OSError too
-        raise _no_cluster(address, error) from None
+    if address.startswith("ray://"):
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=2).close()
+        except (OSError, ValueError) as error:
+            raise _no_cluster(address, str(error)) from None
+    elif reason := reason_against(address):
+        raise _no_cluster(address, reason)
 
 
 def connect(config: RunConfig) -> None:
@@ -47,8 +52,9 @@ def connect(config: RunConfig) -> None:
     # Processes share the cores here. A thread that spins at a barrier keeps the very thread that it
     # waits for off the core.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"}
-    if config.launch.address:
-        _join(config, config.launch.address, environment)
+    address = cluster_address(config)
+    if address:
+        _join(config, address, environment)
     else:
         _start(config, environment)
     cpus = ray.cluster_resources().get("CPU", 0)
@@ -65,8 +71,8 @@ def _join(config: RunConfig, address: str, environment: dict[str, str]) -> None:
             logging_level=logging.WARNING,
             runtime_env={"env_vars": environment, "py_modules": modules},
         )
-    except ConnectionError as error:
-        raise _no_cluster(address, error) from None
+    except (ConnectionError, RuntimeError, AuthenticationError) as error:
+        raise _no_cluster(address, str(error)) from None
 
 
 def _start(config: RunConfig, environment: dict[str, str]) -> None:
@@ -76,6 +82,8 @@ def _start(config: RunConfig, environment: dict[str, str]) -> None:
     # Nobody asks this cluster what each task did; kept, it would grow for hours.
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     ray.init(
+        # Its own cluster, whatever RAY_ADDRESS says or another run has left on this machine.
+        address="local",
         # Ray's count is of permits, not of cores: every actor must find one.
         num_cpus=max(cpu_count(), config.launch.workers + config.learner.devices),
         include_dashboard=False,
@@ -95,9 +103,8 @@ def _object_store_bytes(config: RunConfig) -> int:
     return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
 
 
-def _no_cluster(address: str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
+def _no_cluster(address: str, reason: str) -> UserError:
     return UserError(
-        f"launch.address: no Ray cluster answers at {address!r} ({reason}): "
-        "use auto, HOST:PORT or ray://HOST:PORT"
+        f"launch.address: cannot join a Ray cluster at {address!r}: {' '.join(reason.split())}; "
+        "the address is auto, HOST:PORT or ray://HOST:PORT"
     )

@@ -69,11 +69,20 @@ def acting_device(config: LoadedConfig) -> str:
     return "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
 
 
+def cluster_address(config: LoadedConfig) -> str | None:
+    """Return the address of the run's Ray cluster, None if the run starts its own.
+
+    A job that was submitted to a cluster (`ray job submit`) runs on that cluster.
+    """
+    submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAY_ADDRESS" in os.environ
+    return config.launch.address or ("auto" if submitted else None)
+
+
 def worker_threads(config: RunConfig) -> int:
     """Return the CPU threads of torch in a worker."""
     launch = config.launch
     # On a cluster a worker has the one CPU that it asks for.
-    here = 1 if launch.address else default_worker_threads(launch.workers)
+    here = 1 if cluster_address(config) else default_worker_threads(launch.workers)
     return launch.worker_threads or here
 
 
@@ -85,7 +94,7 @@ def default_worker_threads(workers: int) -> int:
 def learner_threads(config: LoadedConfig) -> int:
     """Return the CPU threads of torch in a learner."""
     # On a cluster each may have a machine to itself; here they share what there is.
-    shared = cpu_count() if config.launch.address else cpu_count() // config.learner.devices
+    shared = cpu_count() if cluster_address(config) else cpu_count() // config.learner.devices
     return config.launch.learner_threads or max(1, shared)
 
 
