@@ -13,7 +13,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from launch.flow.base import LearnerReport, RolloutInfo
+from launch.flow.base import KeptState, LearnerReport, RolloutInfo
 
 STEPS = 50
 ENVS = 32
@@ -37,6 +37,10 @@ class ReplayWorker:
         shape = (STEPS + 1, self.columns, *OBSERVATION)
         self.frames = rng.integers(256, size=shape, dtype=np.uint8)
 
+    def node(self) -> str:
+        """Return where this runs."""
+        return "here"
+
     @ray.method(num_returns=2)
     def rollout(self, weights: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], RolloutInfo]:
         """Return the recorded frames [T+1, N, H, W, C], whatever the weights."""
@@ -58,19 +62,25 @@ class CountingLearner:
     def start(self, place: None, saved: None) -> None:
         """There is nobody to meet."""
 
-    @ray.method(num_returns=2)
+    def state(self) -> dict[str, int]:
+        """Return the counters, which are all that there is."""
+        return {"frames": self.updates * STEPS * ENVS, "version": self.updates}
+
+    @ray.method(num_returns=3)
     def update(
         self,
         number: int,
         cuts: list[tuple[int, int]],
         publish: bool,
+        keep: bool,
         *rollouts: NDArray[np.uint8],
-    ) -> tuple[LearnerReport, NDArray[np.uint8] | None]:
+    ) -> tuple[LearnerReport, NDArray[np.uint8] | None, KeptState | None]:
         """Count one more."""
         self.updates += 1
         frames = self.updates * STEPS * ENVS
         report = LearnerReport(frames, self.updates, {})
-        return report, self.weights() if publish else None
+        kept = KeptState(self.state(), 0.0) if keep else None
+        return report, self.weights() if publish else None, kept
 
     def weights(self) -> NDArray[np.uint8]:
         """Return what stands for parameters."""

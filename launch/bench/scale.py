@@ -136,7 +136,8 @@ def _measure(workers: int, seconds: float, cluster_class: type[Cluster]) -> Scal
     config = _config(workers)
     with closing(RayFlow(config, cluster=cluster_class(config))) as flow:
         # An actor that still starts takes the cores that the others are measured on.
-        ray.get([worker.__ray_ready__.remote() for worker in flow.pool.actors])
+        actors = [worker.actor for worker in flow.pool.workers.values()]
+        ray.get([worker.__ray_ready__.remote() for worker in actors])
         for _ in range(WARM_UP_ROLLOUTS * workers):
             flow.update()
         rollouts, started = 0, time.perf_counter()
@@ -161,10 +162,10 @@ def _ray_alone(flow: RayFlow, seconds: float) -> float:
 
     def ask(worker: Any) -> ray.ObjectRef:
         rollout, _ = worker.rollout.remote(flow.weights)
-        report, _ = learner.update.remote(0, [(0, ENVS)], False, rollout)
+        report, _, _ = learner.update.remote(0, [(0, ENVS)], False, False, rollout)
         return report
 
-    asked = {ask(worker): worker for worker in flow.pool.actors}
+    asked = {ask(worker.actor): worker.actor for worker in flow.pool.workers.values()}
 
     def turn() -> None:
         (report,), _ = ray.wait([*asked], num_returns=1)
@@ -172,7 +173,7 @@ def _ray_alone(flow: RayFlow, seconds: float) -> float:
         asked[ask(worker)] = worker
 
     # Actors do what they are asked in order: with this, what the flow had asked for is done too.
-    for _ in range(WARM_UP_ROLLOUTS * len(flow.pool.actors)):
+    for _ in range(WARM_UP_ROLLOUTS * len(flow.pool.workers)):
         turn()
     rollouts, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not rollouts:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from asyncio import Future
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import ray
 import torch
 
 from launch.config.schema import RunConfig
-from launch.flow.base import LearnerReport, RolloutInfo
+from launch.flow.base import KeptState, LearnerReport, RolloutInfo
 from launch.flow.build import build_learner, build_worker
 from launch.flow.resources import learner_threads, learning_device, worker_threads
+from launch.flow.worker import RolloutWorker
 from learners import Batch, Learner, Rollout, Weights, join_group, open_store
 
 R = TypeVar("R")
@@ -26,12 +29,20 @@ class WorkerActor:
     def __init__(self, config: dict[str, Any], index: int, restart: int) -> None:
         run = RunConfig.model_validate(config)
         torch.set_num_threads(worker_threads(run))
-        self.worker = build_worker(run, index, restart)
+        # Not here: whoever waits for environments must know that there is a place for the worker.
+        self._build = partial(build_worker, run, index, restart)
+        self._worker: RolloutWorker | None = None
+
+    def node(self) -> str:
+        """Return the address of the node on which this runs."""
+        address: str = ray.util.get_node_ip_address()
+        return address
 
     @ray.method(num_returns=2)
     def rollout(self, weights: Weights) -> tuple[Rollout, RolloutInfo]:
-        """Act with `weights`."""
-        return self.worker.rollout(weights)
+        """Act with `weights`; the first time, make the environments before."""
+        self._worker = self._worker or self._build()
+        return self._worker.rollout(weights)
 
 
 class LearnerActor:
@@ -63,29 +74,40 @@ class LearnerActor:
         """Meet the others, if there are any, and begin, from what an earlier learner saved."""
         await self._learn(self._start, place, saved)
 
-    @ray.method(num_returns=2)
+    @ray.method(num_returns=3)
     async def update(
-        self, number: int, cuts: list[tuple[int, int]], publish: bool, *rollouts: Rollout
-    ) -> tuple[LearnerReport, Weights | None]:
+        self,
+        number: int,
+        cuts: list[tuple[int, int]],
+        publish: bool,
+        keep: bool,
+        *rollouts: Rollout,
+    ) -> tuple[LearnerReport, Weights | None, KeptState | None]:
         """Learn from the environments [start, stop) of each rollout.
 
-        The new weights are returned where they are to be published.
-
         Args:
-            number: of the update, from 0: Ray may bring them in another order.
+            number: number of the update, from 0: Ray may deliver updates in another order.
             cuts: start and stop of each rollout.
-            publish: whether to return weights.
-            rollouts: which together make a batch, or this learner's share of one.
+            publish: whether to return the new weights.
+            keep: whether to return the new state.
+            rollouts: rollouts that together make a batch, or this learner's share of one.
         """
         pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
         loop = asyncio.get_running_loop()
         batch = await loop.run_in_executor(self._staging, self.learner.stage, pieces)
         async with self._turns:
             await self._turns.wait_for(lambda: number == self._updates)
-            update = self._learn(self._update, batch, publish)
+            update = self._learn(self._update, batch, publish, keep)
             self._updates += 1
             self._turns.notify_all()
         return await update
+
+    async def skip(self, number: int) -> None:
+        """Go on after update `number`, which was not begun because its rollouts are lost."""
+        async with self._turns:
+            await self._turns.wait_for(lambda: number == self._updates)
+            self._updates += 1
+            self._turns.notify_all()
 
     async def weights(self) -> Weights:
         """Return the current parameters."""
@@ -108,8 +130,14 @@ class LearnerActor:
         if saved:
             self.learner.load(saved)
 
-    def _update(self, batch: Batch, publish: bool) -> tuple[LearnerReport, Weights | None]:
+    def _update(
+        self, batch: Batch, publish: bool, keep: bool
+    ) -> tuple[LearnerReport, Weights | None, KeptState | None]:
         learner = self.learner
         metrics = learner.step(batch)
         report = LearnerReport(learner.frames, learner.version, metrics)
-        return report, learner.weights() if publish else None
+        weights = learner.weights() if publish else None
+        started = time.perf_counter()
+        state = learner.state() if keep else None
+        kept = KeptState(state, time.perf_counter() - started) if state else None
+        return report, weights, kept

@@ -37,6 +37,19 @@ class Cluster:
         """Start learner `rank`."""
         return self._actor(self.learner_class, self._gpus.learner).remote(self._tree, rank)
 
+    def free_cpus(self) -> int:
+        """Return the CPUs of all nodes on which no actor runs."""
+        return int(ray.available_resources().get("CPU", 0))
+
+    def describe(self) -> str:
+        """Return how the nodes and their object stores are."""
+        nodes = ray.nodes()
+        lost = sum(not node["Alive"] for node in nodes)
+        size = ray.cluster_resources().get("object_store_memory", 0.0)
+        free = ray.available_resources().get("object_store_memory", 0.0)
+        used = f"object stores {1 - free / size:.0%} full" if size else "no object store"
+        return f"{used}, {len(nodes) - lost} nodes alive, {lost} lost"
+
     def close(self) -> None:
         """Disconnect, and stop the cluster if it was started here."""
         ray.shutdown()

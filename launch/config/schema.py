@@ -49,7 +49,8 @@ class LoadedLaunch(BaseModel):
     run starts a cluster of its own on this machine."""
     workers: CountOrAuto = 2
     """Number of rollout workers. `auto` measures this machine and takes as many workers of one
-    thread as keep up with learning, but at most one for each core."""
+    thread as keep up with learning, but at most one for each core. On a cluster (`address`) a run
+    with `auto` starts with few and grows, see `max_workers`."""
     envs_per_worker: CountOrAuto = 24
     """Environments of each worker. `auto` measures this machine and takes so many that more would
     hardly be faster, and at least 48 over all workers."""
@@ -65,6 +66,18 @@ class LoadedLaunch(BaseModel):
     learner_threads: Count | None = None
     """CPU threads of torch in the learner. By default all cores of its machine, which several
     learners that Ray starts on this machine share."""
+
+    max_workers: Count | None = None
+    """Workers that a run may grow to, on a cluster (mode `ray`): it adds workers while CPUs are
+    free and the learner waits for rollouts. By default none are added; with `workers=auto` and an
+    `address`, up to 256."""
+    worker_timeout: Annotated[float, Field(gt=0)] | None = None
+    """Seconds without a rollout after which a worker is taken for hung and replaced (mode `ray`).
+    By default 30, or 20 times the slowest rollout so far if that is more; 300 for the first
+    rollout of a worker."""
+    max_learner_restarts: Annotated[int, Field(ge=0)] = 5
+    """Restarts of a learner that died or failed, without progress between them, before the run
+    ends (mode `ray`). A restart goes back to the newest state, which is kept every 30 s."""
 
 
 class LaunchConfig(LoadedLaunch):
@@ -147,10 +160,10 @@ class LoadedConfig(BaseModel):
 
     @model_validator(mode="after")
     def _auto_is_this_machine(self) -> LoadedConfig:
-        if self.auto and self.launch.address:
-            keys = " and ".join(f"launch.{key}" for key in self.auto)
+        if self.launch.envs_per_worker == "auto" and self.launch.address:
             raise ValueError(
-                f"{keys}: auto measures this machine; with launch.address use a number for each"
+                "launch.envs_per_worker: auto measures this machine; with launch.address use a "
+                "number"
             )
         return self
 

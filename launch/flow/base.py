@@ -25,6 +25,13 @@ class LearnerReport(NamedTuple):
     metrics: dict[str, float]
 
 
+class KeptState(NamedTuple):
+    """A copy of the learner's state."""
+
+    state: dict[str, Any]
+    seconds: float  # that the learner took to make it
+
+
 class UpdateReport(NamedTuple):
     """One learner update, and what arrived on the way to it."""
 
@@ -33,6 +40,7 @@ class UpdateReport(NamedTuple):
     metrics: dict[str, float]  # of the learner
     rollouts: list[RolloutInfo]  # that arrived since the last report
     queue_depth: float  # batches that still wait
+    faults: dict[str, int] = {}  # noqa: RUF012  # how often each happened since the start
     score: float | None = None  # of the weights, where they were tried; higher is better
 
 
@@ -64,6 +72,9 @@ class Flow(Protocol):
 
     def save(self) -> FlowState:
         """Return all that a new flow needs to continue from here."""
+
+    def newest(self) -> FlowState | None:
+        """Return the newest copy of what `save` returns, at once; None if none is kept."""
 
     def close(self) -> None:
         """Stop everything that runs in the background."""

@@ -57,7 +57,7 @@ class SupervisedFlow:
             score = validation["accuracy/validation"]
             metrics |= validation
         waiting = self.stream.waiting
-        return UpdateReport(learner.frames, learner.version, metrics, [], waiting, score)
+        return UpdateReport(learner.frames, learner.version, metrics, [], waiting, score=score)
 
     @property
     def episodes(self) -> int:
@@ -67,6 +67,9 @@ class SupervisedFlow:
     def save(self) -> FlowState:
         """Return the learner's state; the episodes that follow are known from it."""
         return FlowState(self.learner.state())
+
+    def newest(self) -> None:
+        """Return None: `save` costs little here, so the driver keeps copies itself."""
 
     def close(self) -> None:
         """Stop drawing."""

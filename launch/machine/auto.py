@@ -18,6 +18,7 @@ from launch.errors import UserError
 from launch.flow.resources import (
     acting_device,
     at_once_on_cores,
+    cluster_address,
     cpu_count,
     default_worker_threads,
     learner_threads,
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 SIZES = {"cpu": (12, 24, 48, 96), "cuda": (48, 96, 192, 384, 768)}  # of a worker, as far as tried
 GOOD_ENOUGH = 0.9  # of the rate of the best size
 FEWEST_ENVIRONMENTS = 48  # of all workers: the paper's
+MOST_WORKERS = 256  # that a run grows to on a cluster, if it is given no number
 SECONDS = 1.0  # of each measurement of a worker
 LEARNING_SECONDS = 3.0  # an update takes up to a second or two on few cores
 
@@ -64,6 +66,10 @@ def resolve_auto(config: LoadedConfig) -> RunConfig:
     launch = config.launch
     workers = None if launch.workers == "auto" else launch.workers
     envs = None if launch.envs_per_worker == "auto" else launch.envs_per_worker
+    if workers is None and envs and launch.mode == "ray" and cluster_address(config):
+        # The cluster's nodes are not this machine: the run starts with few workers and grows.
+        most = launch.max_workers or MOST_WORKERS
+        return config.resolved(workers=_step(config, envs), max_workers=most)
     machine = Machine(cpu_count(), torch.cuda.device_count())
     if launch.mode == "local":
         threads = learner_threads(config)

@@ -23,6 +23,7 @@ class Metrics:
         self.frames = 0
         self.version = 0
         self._elapsed = 0.0
+        self._faults: dict[str, float] = {}
         self._start_row()
 
     def add(self, report: UpdateReport) -> None:
@@ -31,13 +32,14 @@ class Metrics:
         self.frames, self.version = report.frames, report.version
         for name, value in {**report.metrics, "queue/depth": report.queue_depth}.items():
             self._learner[name].append(value)
+        self._faults = {f"faults/{name}": float(n) for name, n in report.faults.items()}
 
     def row(self) -> dict[str, float]:
         """Close the current row and return it."""
         seconds = time.perf_counter() - self._row_started
         self._elapsed += seconds
         row: dict[str, float] = {"frames": self.frames, "updates": self.version}
-        row |= self.scores()
+        row |= self.scores() | self._faults
         row |= {name: _summary(name, values) for name, values in self._learner.items()}
         row = {name: value for name, value in row.items() if math.isfinite(value)}
         row["throughput/total"] = self._learnt / seconds

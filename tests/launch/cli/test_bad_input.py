@@ -183,8 +183,8 @@ CASES = {
     ),
     "auto on a cluster": (
         small_config,
-        [*TRAIN, "launch.mode=ray", "launch.address=auto", "launch.workers=auto"],
-        ["launch.workers: auto measures this machine", "launch.address"],
+        [*TRAIN, "launch.mode=ray", "launch.address=auto", "launch.envs_per_worker=auto"],
+        ["launch.envs_per_worker: auto measures this machine", "launch.address"],
     ),
     "negative seed": (small_config, [*TRAIN, "seed=-1"], ["seed", "-1"]),
     "unknown core": (

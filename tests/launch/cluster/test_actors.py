@@ -42,7 +42,7 @@ async def updates(actor, rollouts, order):
     await actor.start(None, None)
     asked = {}
     for number in order:
-        call = actor.update(number, [(0, 4)], number % 2 == 1, rollouts[number])
+        call = actor.update(number, [(0, 4)], number % 2 == 1, False, rollouts[number])
         asked[number] = asyncio.create_task(call)
         await asyncio.sleep(0.05)  # it is staged before the next one is asked for
     return [await asked[number] for number in range(len(rollouts))]
@@ -54,10 +54,12 @@ def test_updates_are_made_in_their_order_whatever_order_they_come_in(rollouts):
         actor = LearnerActor(CONFIG.model_dump(mode="json"), rank=0)
         results.append(asyncio.run(updates(actor, rollouts, order)))
     for result in results:
-        assert [report.version for report, _ in result] == [1, 2, 3, 4]
-        assert [report.frames for report, _ in result] == [20, 40, 60, 80]
-        assert [weights and weights.version for _, weights in result] == [None, 2, None, 4]
-        for (report, weights), (wanted, wanted_weights) in zip(result, results[0], strict=True):
+        assert [report.version for report, _, _ in result] == [1, 2, 3, 4]
+        assert [report.frames for report, _, _ in result] == [20, 40, 60, 80]
+        assert [weights and weights.version for _, weights, _ in result] == [None, 2, None, 4]
+        for (report, weights, _), (wanted, wanted_weights, _) in zip(
+            result, results[0], strict=True
+        ):
             assert report.metrics["loss/total"] == wanted.metrics["loss/total"]
             for name in weights.state_dict if weights else ():
                 assert (weights.state_dict[name] == wanted_weights.state_dict[name]).all()
@@ -82,26 +84,26 @@ def test_the_next_batch_is_staged_while_one_is_learnt_from(actor, rollouts, monk
             return stage(pieces)
 
         actor.learner.stage = watched
-        first = asyncio.create_task(actor.update(0, [(0, 4)], False, rollouts[0]))
+        first = asyncio.create_task(actor.update(0, [(0, 4)], False, False, rollouts[0]))
         while not learns.is_set():
             await asyncio.sleep(0.01)
-        await actor.update(1, [(0, 4)], False, rollouts[1])
+        await actor.update(1, [(0, 4)], False, False, rollouts[1])
         return await first
 
     monkeypatch.setattr(Learner, "step", step)
-    report, _ = asyncio.run(run())
+    report, _, _ = asyncio.run(run())
     assert report.version == 1
 
 
 def test_a_state_is_a_copy_between_two_updates(actor, rollouts):
     async def run():
         await actor.start(None, None)
-        await actor.update(0, [(0, 4)], False, rollouts[0])
-        tasks = [actor.state(), actor.update(1, [(0, 4)], False, rollouts[1])]
+        await actor.update(0, [(0, 4)], False, False, rollouts[0])
+        tasks = [actor.state(), actor.update(1, [(0, 4)], False, False, rollouts[1])]
         state, _ = await asyncio.gather(*map(asyncio.create_task, tasks))
         other = LearnerActor(CONFIG.model_dump(mode="json"), rank=0)
         await other.start(None, state)  # and goes on from there as the first one did
-        await other.update(0, [(0, 4)], False, rollouts[1])
+        await other.update(0, [(0, 4)], False, False, rollouts[1])
         return state, (await actor.state()), (await other.state())
 
     state, after, again = asyncio.run(run())

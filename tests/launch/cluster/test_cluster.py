@@ -1,53 +1,14 @@
 """What the driver of a Ray run hands out. Its actors here only note what they are asked."""
 
-from itertools import count
-
 import pytest
-import ray
 
 from launch.cluster.flow import RayFlow
 from launch.config.source import parse_config
 from launch.flow.base import LearnerReport
+from tests.launch.cluster.fakes import FakeCluster, no_ray
 from tests.launch.runs import TMAZE, changed
 
-
-class Actor:
-    """Stands for an actor: every method of it returns two new references."""
-
-    def __init__(self, numbers):
-        self.numbers = numbers
-        self.asked = []
-
-    def __getattr__(self, method):
-        actor = self
-
-        class Method:
-            def remote(self, *arguments):
-                actor.asked.append((method, arguments))
-                return f"ref{next(actor.numbers)}", f"ref{next(actor.numbers)}"
-
-        return Method()
-
-
-class FakeCluster:
-    """Creates such actors, and notes which."""
-
-    def __init__(self):
-        self.numbers = count()
-        self.started = []
-
-    def worker(self, index, restart):
-        self.started.append((index, restart))
-        return Actor(self.numbers)
-
-    def learner(self, rank):
-        return Actor(self.numbers)
-
-
-@pytest.fixture(autouse=True)
-def no_ray(monkeypatch):
-    monkeypatch.setattr(ray, "put", lambda value: value)
-    monkeypatch.setattr(ray, "get", lambda ref: None)
+pytestmark = pytest.mark.usefixtures(no_ray.__name__)
 
 
 def flow_of(workers, waiting, **changes):
@@ -57,34 +18,44 @@ def flow_of(workers, waiting, **changes):
     flow = RayFlow(parse_config(tree, [], "test"), cluster=FakeCluster())
     for number in range(waiting // 4):
         flow.batcher.add(f"rollout{number}", 4)
+    for done in [*flow.pool.requests]:
+        assert flow.pool.collect(done) is None  # it has a place
     flow.weights = "weights of a finished update"
-    for actor in flow.learners.actors:
+    for actor in (*actors(flow), *flow.learners.actors):
         actor.asked.clear()  # what starts it
     return flow
+
+
+def actors(flow):
+    return [worker.actor for worker in flow.pool.workers.values()]
+
+
+def asked(actor):
+    return [(method, arguments) for method, arguments, _ in actor.asked]
 
 
 def test_every_idle_worker_acts_with_finished_weights():
     flow = flow_of(workers=16, waiting=0)
     flow._dispatch()
-    assert [worker.asked for worker in flow.pool.actors] == [[("rollout", (flow.weights,))]] * 16
+    assert [asked(actor) for actor in actors(flow)] == [[("rollout", (flow.weights,))]] * 16
 
 
 def test_workers_pause_while_enough_waits():
     # Two batches go to the learner, and two more wait: that is the queue's length.
     flow = flow_of(workers=3, waiting=32, launch__queue_batches=2)
     flow._dispatch()
-    assert len(flow._updates) == 2
+    assert len(flow.learners.updates) == 2
     assert flow.batcher.waiting == 16
-    assert [worker.asked for worker in flow.pool.actors] == [[]] * 3
+    assert [asked(actor) for actor in actors(flow)] == [[]] * 3
 
 
 def test_the_last_update_is_asked_for_even_if_it_goes_beyond_the_frames():
     flow = flow_of(workers=2, waiting=16, total_frames=41)  # updates are of 40 frames
     flow._dispatch()
-    assert [method for method, _ in flow.learners.actors[0].asked] == ["update", "update"]
+    assert [method for method, _ in asked(flow.learners.actors[0])] == ["update", "update"]
     flow = flow_of(workers=2, waiting=16, total_frames=40)
     flow._dispatch()
-    assert [method for method, _ in flow.learners.actors[0].asked] == ["update"]
+    assert [method for method, _ in asked(flow.learners.actors[0])] == ["update"]
 
 
 def test_learners_share_a_batch():
@@ -92,9 +63,11 @@ def test_learners_share_a_batch():
     flow = flow_of(workers=1, waiting=12, **tree)  # a batch of 8, and 4 more
     flow._dispatch()
     first, second = flow.learners.actors
-    assert first.asked == [("update", (0, [(0, 4)], True, "rollout0"))]  # it publishes the weights
-    assert second.asked == [("update", (0, [(0, 4)], False, "rollout1"))]
-    (update,) = flow._updates
+    assert asked(first) == [
+        ("update", (0, [(0, 4)], True, False, "rollout0"))
+    ]  # it publishes the weights
+    assert asked(second) == [("update", (0, [(0, 4)], False, False, "rollout1"))]
+    (update,) = flow.learners.updates
     assert len(update.pending) == 2
     assert flow.batcher.waiting == 4
 
@@ -106,21 +79,25 @@ def test_learners_share_a_batch():
 def test_a_round_of_many_workers_publishes_a_few_weights_only(workers, published):
     # 4 environments each and batches of 8: half as many updates in a round as there are workers
     flow = flow_of(workers, waiting=48)
-    updates = [flow._ask_for_update() for _ in published]
-    assert [update.weights is not None for update in updates] == published
-    asked = [arguments for _, arguments in flow.learners.actors[0].asked]
-    assert [publish for _, _, publish, *_ in asked] == published
-    assert [number for number, *_ in asked] == [*range(6)]
+    for _ in published:
+        flow._ask_for_update()
+    assert [update.weights is not None for update in flow.learners.updates] == published
+    arguments = [arguments for _, arguments in asked(flow.learners.actors[0])]
+    assert [publish for _, _, publish, *_ in arguments] == published
+    assert [number for number, *_ in arguments] == [*range(6)]
 
 
-def test_workers_go_on_with_the_last_weights_that_were_published(monkeypatch):
+def test_workers_go_on_with_the_last_weights_that_were_published():
     flow = flow_of(workers=48, waiting=24)
-    monkeypatch.setattr(ray, "wait", lambda refs, num_returns: (refs[-1:], refs[:-1]))
-    monkeypatch.setattr(ray, "get", lambda _: LearnerReport(0, 0, {}))
-    for _ in range(2):
+    (learner,) = flow.learners.actors
+    for number in range(2):
+        flow._dispatch()
+        report, weights, _ = learner.refs("update")[number]
+        report.set(LearnerReport(40 * number, number, {}))
         flow.update()
         assert flow.weights == "weights of a finished update"
-    (third,) = flow._updates
+    flow._dispatch()
+    report, weights, _ = learner.refs("update")[2]
+    report.set(LearnerReport(120, 3, {}))
     flow.update()
-    assert third.weights is not None
-    assert flow.weights == third.weights
+    assert flow.weights == weights

@@ -101,13 +101,10 @@ def test_pieces_add_up_their_gradients():
         alone = learner()
         alone.classifier.load_state_dict(pieces.classifier.state_dict())
         alone.step(piece)
-        found = [p.grad for p in alone.classifier.parameters()]
-        expected = (
-            found if expected is None else [a + b for a, b in zip(expected, found, strict=True)]
-        )
+        found.append([parameter.grad for parameter in alone.classifier.parameters()])
     pieces.step(whole)
-    for ours, sums in zip(pieces.classifier.parameters(), expected, strict=True):
-        torch.testing.assert_close(ours.grad, sums, rtol=1e-4, atol=1e-6)
+    for ours, parts in zip(pieces.classifier.parameters(), zip(*found, strict=True), strict=True):
+        torch.testing.assert_close(ours.grad, sum(parts), rtol=1e-4, atol=1e-6)
 
 
 def test_long_gradients_are_scaled_down():
@@ -212,13 +209,13 @@ def test_a_memory_learns_to_learn_and_a_plain_layer_cannot(core, learns):
     """On ideal features: classes are new in each episode, so only the labels in it tell them."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    features = 32
+    features = 16
     section = {"hidden_size": 64, "heads": 8, "layers": 2, "feedforward_factor": 2}
     config = ClassifierConfig.model_validate({"core": core, "srwm": section})
     network = Classifier(Ideal(features), CORES[core](config, features + N, 1), N, False)
-    ours = SupervisedLearner(network, SupervisedConfig())
+    ours = SupervisedLearner(network, SupervisedConfig(learning_rate=2e-3))
     rng = np.random.default_rng(0)
-    for _ in range(600):
+    for _ in range(450):
         ours.step(make_batch(ideal_episodes(rng, 32, features, 5)))
     held_out = ours.evaluate([make_batch(ideal_episodes(rng, 500, features, 1))])
     accuracy = held_out.correct[held_out.scored].mean()
