@@ -12,22 +12,29 @@ from rich.console import Console
 from rich.progress import Progress
 
 from envs import EnvsConfig, overlaps, split_config
-from launch.config.schema import LoadedConfig
-from launch.config.source import load_config
-from launch.driver import train as drive
+from launch.config.source import AnyConfig, load_config
+from launch.driver import drive
 from launch.errors import UserError
+from launch.job import AnyJob
 from launch.play.evaluate import Score, mean_normalised
 from launch.play.evaluate import evaluate as play
-from launch.prepare import Prepared, check, prepare
+from launch.prepare import check, prepare_any
 from launch.run.folder import RunFolder
-from launch.run.memory_charts import memory_names
+from launch.run.lock import RunLock
+from launch.run.saved import Saved
 
 __all__ = ["Evaluation", "RunFolder", "evaluate", "load_config", "resume", "train"]
 
 log = logging.getLogger(__name__)
 
 
-def train(config: LoadedConfig, name: str = "run", console: Console | None = None) -> RunFolder:
+def train(
+    config: AnyConfig,
+    name: str = "run",
+    console: Console | None = None,
+    auto_resume: bool = False,
+    own_process: bool = False,
+) -> RunFolder:
     """Train a new run until `total_frames`, and return its folder.
 
     An interrupt (Ctrl-C, or the stop button of a notebook) finishes the current update, saves and
@@ -35,21 +42,32 @@ def train(config: LoadedConfig, name: str = "run", console: Console | None = Non
 
     Args:
         config: what `load_config` returned.
-        name: of the run; without `run_dir` its folder is `runs/<name>-<time>`.
+        name: of the run; without `run_dir` it begins the name of its folder.
         console: where progress is shown; by default the standard output.
+        auto_resume: continue the run that `run_dir` holds, if there is one.
+        own_process: whether a stop that cannot wait for an update may end this process.
 
     Raises:
         UserError: if the configuration does not work here, or the folder holds a run already.
-        RunError: if the run cannot go on; the last checkpoint stays the newest.
+        RunError: if the run cannot go on; what it had learnt is saved.
     """
+    if auto_resume and config.run_dir is None:
+        raise UserError("--auto-resume: needs run_dir, the folder of the run to start or continue")
+    if auto_resume and RunFolder(str(config.run_dir)).config_file.is_file():
+        run = RunFolder(str(config.run_dir))
+        saved = run.newest_checkpoint() if run.has_checkpoint else None
+        return _go_on(run, config, saved, console, own_process)
     run = RunFolder.new(config, name)
-    ready = prepare(config, run)
-    run.create(ready.config)
-    return _drive(ready, run, console)
+    job = prepare_any(config, run)
+    run.create(job.config)
+    return _drive(job, run, None, console, own_process)
 
 
 def resume(
-    path: str | Path, overrides: Sequence[str] = (), console: Console | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    console: Console | None = None,
+    own_process: bool = False,
 ) -> RunFolder:
     """Continue a run from its newest checkpoint, and return its folder.
 
@@ -57,29 +75,41 @@ def resume(
         path: of the run's folder.
         overrides: `key=value`, such as `total_frames=2_000_000`.
         console: as in `train`.
+        own_process: as in `train`.
 
     Raises:
         UserError: as in `train`; if there is no checkpoint, or an override would make it another
             run.
         RunError: as in `train`.
     """
-    run, config = RunFolder.open(path, overrides)
-    saved = run.newest_checkpoint()
-    if saved.frames >= config.total_frames:
-        check(config, saved)
-        log.warning("nothing to do: the run has its %d frames", config.total_frames)
-        return run
-    ready = prepare(config, run, saved)
-    run.write_config(ready.config)
-    return _drive(ready, run, console)
+    run, config = RunFolder.open_any(path, overrides)
+    return _go_on(run, config, run.newest_checkpoint(), console, own_process)
 
 
-def _drive(ready: Prepared, run: RunFolder, console: Console | None) -> RunFolder:
+def _go_on(
+    run: RunFolder,
+    config: AnyConfig,
+    saved: Saved | None,
+    console: Console | None,
+    own_process: bool,
+) -> RunFolder:
+    with RunLock(run.path):
+        job = prepare_any(config, run, saved)
+        if saved and saved.frames >= config.total_frames:
+            log.warning("nothing to do: the run has its %d frames", config.total_frames)
+            return run
+        run.write_config(job.config)
+    return _drive(job, run, saved, console, own_process)
+
+
+def _drive(
+    job: AnyJob, run: RunFolder, saved: Saved | None, console: Console | None, own_process: bool
+) -> RunFolder:
     console = console or Console()
-    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
-    memory = memory_names(ready.agent, ready.config.envs)
-    drive(ready.config, run, console, memory, ready.saved)
-    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+    with RunLock(run.path):
+        console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+        drive(job, run, console, saved, own_process)
+        console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
     return run
 
 

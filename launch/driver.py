@@ -1,120 +1,188 @@
-"""The driver of a run: update, record, save, until the frames are reached or someone stops it."""
+"""Drive a run: update, record, save, until the frames are reached or someone stops it."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from types import FrameType
+import os
+from contextlib import closing
+from typing import NoReturn
 
+import psutil
 from rich.console import Console
 
-from launch.config.schema import RunConfig
+from envs.faults import EnvFault
 from launch.config.source import dump_config
 from launch.errors import RunError
-from launch.flow.base import Flow
-from launch.placement import make_flow
+from launch.flow.base import Flow, UpdateReport
+from launch.job import AnyJob
 from launch.run.dashboard import Dashboard
-from launch.run.display import make_display
+from launch.run.display import Display, make_display
 from launch.run.folder import RunFolder
-from launch.run.memory_watch import MemoryWatch
-from launch.run.metrics import Metrics
-from launch.run.policy import PolicyMetrics, policy_view
+from launch.run.keeper import Keeper
 from launch.run.saved import Saved
+from launch.run.stop import StopRequest
 from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
 
 
-def train(
-    config: RunConfig,
+def drive(
+    job: AnyJob,
     run: RunFolder,
     console: Console,
-    memory: Sequence[str],
     saved: Saved | None = None,
+    own_process: bool = False,
 ) -> None:
     """Train until `total_frames`, from a checkpoint if one is given.
 
-    SIGINT and SIGTERM finish the update at hand, save, and return.
+    SIGINT, SIGTERM and SIGHUP save and return: see `launch.run.stop`.
 
     Args:
-        config: the run's.
+        job: what is run.
         run: its folder.
         console: where progress is shown.
-        memory: the learner's names for what the core's memory does, for the dashboard.
         saved: the checkpoint.
+        own_process: whether a stop that cannot wait for an update may end this process. Not in a
+            notebook.
 
     Raises:
-        RunError: if the learner gave up or died; the last checkpoint stays the newest.
+        RunError: if the run cannot go on. The newest state is saved before.
     """
-    metrics = PolicyMetrics(config.envs, config.launch.workers, config.learner.unroll_length)
-    view = policy_view(config.envs.tasks, memory)
-    watch = MemoryWatch(config.agent)
-    resumed_at = None
+    resumed_at = saved.frames if saved else None
     if saved:
-        resumed_at = saved.frames
-        metrics.load(saved.metrics, resumed_at, saved.flow.version)
+        job.metrics.load(saved.metrics, saved.frames, saved.flow.version)
+    text, total = dump_config(job.config), job.config.total_frames
     with (
-        closing(Dashboard(run, dump_config(config), view.charts, resumed_at)) as dashboard,
-        closing(make_flow(config, saved.flow if saved else None)) as flow,
-        stop_on_signal() as stopped,  # after Ray, which puts a handler of its own for SIGTERM
-        make_display(console, view, config.total_frames, metrics.frames) as display,
+        closing(Dashboard(run, text, job.view.charts, resumed_at)) as dashboard,
+        closing(job.start(saved.flow if saved else None)) as flow,
+        make_display(console, job.view, total, job.metrics.frames) as display,
     ):
-        saved_at = metrics.frames
-        row_at = metrics.frames
-        done = False
+        # After Ray, which puts a handler of its own for SIGTERM.
+        driver = Driver(job, run, flow, dashboard, display)
+        with StopRequest(driver.stop_at_once if own_process else None) as stop:
+            driver.run(stop)
+
+
+class Driver:
+    """The loop of a run, and what has to be known to save it at any moment."""
+
+    def __init__(
+        self, job: AnyJob, run: RunFolder, flow: Flow, dashboard: Dashboard, display: Display
+    ) -> None:
+        self.job = job
+        self.run_folder = run
+        self.flow = flow
+        self.dashboard = dashboard
+        self.display = display
+        self.metrics = job.metrics
+        self.keeper: Keeper[Saved] = Keeper()
+        self.saved_at = self.row_at = self.metrics.frames
+        self._unsaved: str | None = None  # why the last checkpoint could not be written
+
+    def run(self, stop: StopRequest) -> None:
+        """Update until the frames are reached or a stop is requested.
+
+        Raises:
+            RunError: if the run cannot go on, or its end cannot be saved.
+        """
+        config, metrics, done = self.job.config, self.metrics, False
         while not done:
-            try:
-                report = flow.update()
-            except TrainingDivergedError as error:
-                raise RunError(f"{error}; the checkpoints of {run.path} stay as they are") from None
-            metrics.add(report)
-            watch.add(report.metrics)
+            self._take(self._update())
             # Asked once: a signal during what follows must not end the loop before it has saved.
-            done = metrics.frames >= config.total_frames or bool(stopped)
-            save = done or metrics.frames - saved_at >= config.checkpoint.every_frames
+            done = metrics.frames >= config.total_frames or stop.requested is not None
+            save = done or metrics.frames - self.saved_at >= config.checkpoint.every_frames
             # A checkpoint closes the row, so that a resumed run's rows are those it would have had.
-            if save or metrics.frames - row_at >= config.log_every_frames:
-                row_at = metrics.frames
-                row = metrics.row()
-                dashboard.write(row)
-                display.show(row)
+            if save or metrics.frames - self.row_at >= config.log_every_frames:
+                self._write_row()
             if save:
-                saved_at = metrics.frames
-                _save(run, flow, metrics, config)
+                state = self._state()
+                if state.frames < metrics.frames:  # the learner failed, and was restarted
+                    done = stop.requested is not None
+                stop.take_over()
+                self._save(state)
+                stop.release()
+        if self._unsaved:
+            raise RunError(
+                f"the end of the run could not be saved ({self._unsaved}); the older checkpoints "
+                f"are whole: make room, then {self._resume_command()}"
+            )
 
+    def stop_at_once(self) -> NoReturn:
+        """Save the newest copy of the state, and end this process and those that it started."""
+        newest = self.keeper.newest
+        if newest and newest.frames > self.saved_at:
+            self._save(newest)
+        log.warning("stopped without waiting for the update; %s", self._resume_command())
+        for process in psutil.Process().children(recursive=True):
+            process.kill()
+        self.display.close()
+        os._exit(0)
 
-def _save(run: RunFolder, flow: Flow, metrics: Metrics, config: RunConfig) -> None:
-    saved = Saved(flow.save(), metrics.state(), config.model_dump(mode="json"))
-    folder = run.save_checkpoint(saved, config.checkpoint.keep)
-    log.info("saved %s", folder)
+    def _update(self) -> UpdateReport:
+        """Wait for the next update; what ends the run saves first."""
+        try:
+            return self.flow.update()
+        except TrainingDivergedError as error:
+            where = self.run_folder.path
+            raise RunError(f"{error}; the checkpoints of {where} stay as they are") from None
+        except (RunError, EnvFault) as error:
+            self._save_newest()
+            raise RunError(f"{error}; {self._resume_command()}") from error
+        except Exception:
+            self._save_newest()
+            raise
 
+    def _take(self, report: UpdateReport) -> None:
+        """Take in an update."""
+        newest = self.keeper.newest
+        if newest and report.frames <= self.metrics.frames:
+            # The learner was restarted. What was counted since the state that it has is void.
+            self.metrics.load(newest.metrics, newest.frames, report.version)
+            self.dashboard.rewind(newest.frames)
+            self.row_at = min(self.row_at, newest.frames)
+            self.saved_at = min(self.saved_at, newest.frames)
+        self.metrics.add(report)
+        self.job.watch.add(report.metrics)
+        if report.score is not None and self.metrics.is_best(report.score):
+            self.run_folder.save_best(self._state())
+        self._keep()
 
-@contextmanager
-def stop_on_signal() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in the yielded list instead of dying of them.
+    def _keep(self) -> None:
+        """Keep a copy of the state in memory, where it is cheap."""
+        kept = self.flow.newest()
+        if kept is None:
+            self.keeper.offer(self._state)
+        elif kept.frames == self.metrics.frames:  # the metrics belong to it
+            self.keeper.keep(Saved(kept, self.metrics.state(), self._config()))
 
-    A second one is not held back: whoever repeats it does not want to wait. Python hands signals to
-    the main thread only; in another one, nothing is collected.
-    """
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    def _write_row(self) -> None:
+        self.row_at = self.metrics.frames
+        row = self.metrics.row()
+        self.dashboard.write(row)
+        self.display.show(row)
 
-    def handle(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        log.warning("%s: saving after this update", signal.Signals(number).name)
-        for each in before:
-            signal.signal(each, signal.default_int_handler)
+    def _state(self) -> Saved:
+        return Saved(self.flow.save(), self.metrics.state(), self._config())
 
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _config(self) -> dict[str, object]:
+        return self.job.config.model_dump(mode="json")
+
+    def _save(self, state: Saved) -> None:
+        """Write a checkpoint. If that fails the run goes on: a disk may be full for a while."""
+        try:
+            folder = self.run_folder.save_checkpoint(state, self.job.config.checkpoint.keep)
+        except OSError as error:
+            self._unsaved = error.strerror or str(error)
+            log.warning("no checkpoint at %d frames: %s", state.frames, self._unsaved)
+        else:
+            self._unsaved = None
+            log.info("saved %s", folder)
+        self.saved_at = state.frames
+
+    def _save_newest(self) -> None:
+        newest = self.keeper.newest
+        if newest and newest.frames > self.saved_at:
+            self._save(newest)
+
+    def _resume_command(self) -> str:
+        return f"continue it with: srwm {self.job.view.command} --resume {self.run_folder.path}"

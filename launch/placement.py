@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from launch.config.fewshot import FewShotConfig
 from launch.config.schema import RunConfig
 from launch.flow.base import Flow, FlowState
+from launch.flow.episodes import Data
 
 
 def make_flow(config: RunConfig, saved: FlowState | None = None) -> Flow:
@@ -15,3 +17,16 @@ def make_flow(config: RunConfig, saved: FlowState | None = None) -> Flow:
     from launch.cluster.flow import RayFlow  # Ray is imported only where it is used
 
     return RayFlow(config, saved)
+
+
+def make_fewshot_flow(config: FewShotConfig, data: Data, saved: FlowState | None = None) -> Flow:
+    """Start the flow of a few-shot run, from what an earlier one saved if given.
+
+    Args:
+        config: of the run.
+        data: what `launch.flow.episodes.load_data` returned.
+        saved: the state to go on from.
+    """
+    from launch.flow.supervised import SupervisedFlow
+
+    return SupervisedFlow(config, data, saved)

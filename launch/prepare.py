@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import torch
 
-from agents import Agent
+from agents import Agent, Classifier
 from envs import require_games
+from launch.config.fewshot import FewShotConfig
 from launch.config.schema import LoadedConfig, RunConfig
+from launch.config.source import AnyConfig
 from launch.errors import UserError
 from launch.flow.build import build_agent
+from launch.flow.episodes import Data, build_classifier, load_data
+from launch.job import AnyJob, Job, fewshot_job, policy_job
 from launch.machine.auto import resolve_auto
 from launch.run.folder import RunFolder
 from launch.run.saved import Saved
 from learners import load_agent
 
 
-class Prepared(NamedTuple):
-    """What a flow and its driver start from."""
-
-    config: RunConfig
-    agent: Agent  # with the weights of the checkpoint, if there is one
-    saved: Saved | None  # the checkpoint
+def prepare_any(
+    config: AnyConfig, run: RunFolder | None = None, saved: Saved | None = None
+) -> AnyJob:
+    """Prepare a run of either kind: see `prepare` and `prepare_fewshot`."""
+    if isinstance(config, FewShotConfig):
+        return prepare_fewshot(config, run, saved)
+    return prepare(config, run, saved)
 
 
 def prepare(
     config: LoadedConfig, run: RunFolder | None = None, saved: Saved | None = None
-) -> Prepared:
+) -> Job[RunConfig]:
     """Check all that a run of `config` needs, the quickest and likeliest first; then measure.
 
     Args:
@@ -39,10 +44,24 @@ def prepare(
         RunError: if measuring for `auto` fails.
     """
     agent = check(config, saved)
-    _check_cluster(config)
-    if run:
-        run.refuse_unwritable()
-    return Prepared(resolve_auto(config), agent, saved)
+    _check_place(config, run)
+    return policy_job(resolve_auto(config), agent)
+
+
+def prepare_fewshot(
+    config: FewShotConfig, run: RunFolder | None = None, saved: Saved | None = None
+) -> Job[FewShotConfig]:
+    """Check all that a few-shot run needs, and load its data.
+
+    The arguments are those of `prepare`.
+
+    Raises:
+        UserError: as `check_fewshot` does, if nobody answers at `launch.address`, or if the folder
+            cannot be written.
+    """
+    classifier, data = check_fewshot(config, saved)
+    _check_place(config, run)
+    return fewshot_job(config, classifier, data)
 
 
 def check(config: LoadedConfig, saved: Saved | None = None) -> Agent:
@@ -62,8 +81,28 @@ def check(config: LoadedConfig, saved: Saved | None = None) -> Agent:
     return agent
 
 
-def _check_cluster(config: LoadedConfig) -> None:
-    """Refuse a cluster's address at which nobody answers."""
+def check_fewshot(config: FewShotConfig, saved: Saved | None = None) -> tuple[Classifier, Data]:
+    """Load the data and build the network; return it with the saved weights, if any.
+
+    Raises:
+        UserError: if data are missing or do not fit to the episodes, or the network does not go
+            with the images or with the checkpoint.
+    """
+    try:
+        data = load_data(config.episodes)
+        torch.manual_seed(config.seed)
+        classifier = build_classifier(config, data.shape)
+        if saved:
+            load_agent(classifier, saved.flow.learner["agent"])
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return classifier, data
+
+
+def _check_place(config: AnyConfig, run: RunFolder | None) -> None:
+    """Refuse a cluster's address at which nobody answers, and a folder that cannot be written."""
+    if run:
+        run.refuse_unwritable()
     if config.launch.mode == "ray" and config.launch.address:
         from launch.cluster.connect import check_address  # Ray is imported only where it is used
 

@@ -13,9 +13,10 @@ from rich.logging import RichHandler
 from launch.cli.bench import bench
 from launch.cli.doctor import doctor
 from launch.cli.evaluate import evaluate
+from launch.cli.output import keep_output_alive
 from launch.cli.terminal import console, help_without_command, notes
 from launch.cli.trace import trace
-from launch.cli.train import train
+from launch.cli.train import fewshot, train
 from launch.errors import RunError, UserError
 
 
@@ -26,7 +27,7 @@ def srwm(context: click.Context) -> None:
     help_without_command(context)
 
 
-for command in (train, evaluate, trace, bench, doctor):
+for command in (train, fewshot, evaluate, trace, bench, doctor):
     srwm.add_command(command)
 
 
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Before torch is imported. A thread that spins at a barrier keeps the very thread that it waits
     # for off the core wherever others use the machine too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_output_alive()
     # Environments of the user's own are found where the command is given, as with `python -m`.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from agents.classifier_config import ClassifierConfig
 from envs.fewshot.config import EpisodesConfig
-from launch.config.schema import CheckpointConfig, Count, Share
+from launch.config.schema import CheckpointConfig, CommonConfig, Count, Share
 from learners.supervised.config import SupervisedConfig
-
-# What a resumed run cannot change: it would be another run.
-FIXED = ("run_dir", "seed", "classifier", "episodes", "learner.batch_size")
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -44,21 +41,16 @@ class ValidationConfig(BaseModel):
     """Episodes of each validation: the same ones every time, for every run and core."""
 
 
-class FewShotConfig(BaseModel):
+class FewShotConfig(CommonConfig):
     """Everything that decides a few-shot run; what a run folder keeps as `config.yaml`."""
 
-    model_config = FROZEN
+    fixed: ClassVar[tuple[str, ...]] = (
+        *CommonConfig.fixed,
+        *("classifier", "episodes", "learner.batch_size"),
+    )
 
-    total_frames: Count
-    """Length of the run: it ends when it has learnt from this many images."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    """Seed of the initial weights, the episodes and dropout."""
-    run_dir: str | None = None
-    """Folder of the run; by default `runs/<config>-<core>-s<seed>-<time>`."""
     log_every_frames: Count = 10_000
     """Images between two rows of metrics."""
-    imports: tuple[str, ...] = ()
-    """Modules of your own to import first; they may register cores."""
     episodes: EpisodesConfig
     """Which images, and how they become sequences."""
     classifier: ClassifierConfig = ClassifierConfig()
@@ -71,6 +63,11 @@ class FewShotConfig(BaseModel):
     """Where the parts run."""
     checkpoint: CheckpointConfig = CheckpointConfig(every_frames=100_000)
     """When the run is saved."""
+
+    @property
+    def core(self) -> str:
+        """Name of the core."""
+        return self.classifier.core
 
     @model_validator(mode="after")
     def _learners_have_room(self) -> FewShotConfig:

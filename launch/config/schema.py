@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -102,37 +102,35 @@ class CheckpointConfig(BaseModel):
     """Number of checkpoints that are kept; older ones are deleted."""
 
 
-class LoadedConfig(BaseModel):
-    """A configuration as it was written: the numbers of `launch` may be `auto`.
-
-    `launch.machine.auto.resolve_auto` makes a `RunConfig` of it.
-    """
+class CommonConfig(BaseModel):
+    """What runs of every kind are configured with."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
 
+    fixed: ClassVar[tuple[str, ...]] = ("run_dir", "seed")
+    """Keys that a resumed run cannot change: it would be another run."""
+
     imports: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Modules of your own that register cores, encoders, suites or environments. They are imported
     before anything else is read, in every process of the run."""
     total_frames: Count
-    """Length of the run: it ends when it has learnt from this many frames of all environments."""
+    """Length of the run: it ends when it has learnt from this many frames, or images of few-shot
+    runs."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the initial weights, the environments and the actions."""
     run_dir: str | None = None
-    """Folder of the run; by default `runs/<config>-<time>`."""
+    """Folder of the run; by default `runs/<config>-<core>-s<seed>-<time>`."""
     log_every_frames: Count = 20_000
     """Frames between two rows of metrics."""
-    envs: EnvsConfig
-    """What is played."""
-    agent: AgentConfig = AgentConfig()
-    """The policy network."""
-    learner: LearnerConfig = LearnerConfig()
-    """How the network learns."""
-    launch: LoadedLaunch = LoadedLaunch()
-    """Where the parts run."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """When the run is saved."""
+
+    @property
+    def core(self) -> str:
+        """Name of the core."""
+        raise NotImplementedError
 
     @model_validator(mode="before")
     @classmethod
@@ -146,6 +144,32 @@ class LoadedConfig(BaseModel):
     def __reduce__(self) -> tuple[Any, ...]:
         # Unpickled in another process, it is validated there: `imports` is imported first.
         return type(self).model_validate, (self.model_dump(mode="json"),)
+
+
+class LoadedConfig(CommonConfig):
+    """A configuration as it was written: the numbers of `launch` may be `auto`.
+
+    `launch.machine.auto.resolve_auto` makes a `RunConfig` of it.
+    """
+
+    fixed: ClassVar[tuple[str, ...]] = (
+        *CommonConfig.fixed,
+        *("agent", "envs", "learner.unroll_length", "learner.optimiser"),
+    )
+
+    envs: EnvsConfig
+    """What is played."""
+    agent: AgentConfig = AgentConfig()
+    """The policy network."""
+    learner: LearnerConfig = LearnerConfig()
+    """How the network learns."""
+    launch: LoadedLaunch = LoadedLaunch()
+    """Where the parts run."""
+
+    @property
+    def core(self) -> str:
+        """Name of the core."""
+        return self.agent.core
 
     @property
     def auto(self) -> tuple[str, ...]:

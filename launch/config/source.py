@@ -6,24 +6,61 @@ import copy
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from launch.config.fewshot import FewShotConfig
 from launch.config.schema import LoadedConfig
 from launch.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
+AnyConfig = LoadedConfig | FewShotConfig
+"""Of a policy that plays, or of a classifier; the latter has a section `episodes`."""
+
+C = TypeVar("C", LoadedConfig, FewShotConfig)
+
+
 def load_config(name: str, overrides: Sequence[str] = ()) -> LoadedConfig:
-    """Read a configuration: a path, or the name of a file in `configs/`.
+    """Read the configuration of a policy: a path, or the name of a file in `configs/`.
+
+    Raises:
+        UserError: if there is none, or if it is not a valid one.
+    """
+    return expect(LoadedConfig, load_any_config(name, overrides), f"config {name!r}")
+
+
+def load_any_config(name: str, overrides: Sequence[str] = ()) -> AnyConfig:
+    """Read a configuration of either kind: a path, or the name of a file in `configs/`.
 
     Raises:
         UserError: if there is none, or if it is not a valid one.
     """
     return parse_config(read_yaml(find_config(name)), overrides, f"config {name!r}")
+
+
+def expect(kind: type[C], config: AnyConfig, source: str) -> C:
+    """Return the configuration if it is of this kind.
+
+    Args:
+        kind: that is needed.
+        config: of either kind.
+        source: where it is from, for the error.
+
+    Raises:
+        UserError: if it is of the other kind.
+    """
+    if not isinstance(config, kind):
+        found, command = (
+            ("a few-shot run", "fewshot")
+            if isinstance(config, FewShotConfig)
+            else ("a run that plays games", "train")
+        )
+        raise UserError(f"{source} is for {found}: use srwm {command}")
+    return config
 
 
 def find_config(name: str) -> Path:
@@ -35,10 +72,11 @@ def find_config(name: str) -> Path:
     raise UserError(f"config {name!r}: no such file, and none of that name among: {known}")
 
 
-def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> LoadedConfig:
+def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> AnyConfig:
     """Validate a tree of plain values after `key.key=value` overrides.
 
-    The result is a `RunConfig` unless something in it is `auto`.
+    The result is a `FewShotConfig` if there is a section `episodes`. Otherwise it is a `RunConfig`
+    unless something in it is `auto`.
 
     Raises:
         UserError: naming the first key that is wrong.
@@ -47,6 +85,8 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) ->
     for override in overrides:
         _apply(tree, override)
     try:
+        if "episodes" in tree:
+            return FewShotConfig.model_validate(tree)
         config = LoadedConfig.model_validate(tree)
         return config if config.auto else config.resolved()
     except ValidationError as error:
@@ -73,7 +113,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def dump_config(config: LoadedConfig) -> str:
+def dump_config(config: AnyConfig) -> str:
     """Return the YAML text from which `parse_config` makes an equal configuration."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 

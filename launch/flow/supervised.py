@@ -15,7 +15,6 @@ from launch.flow.episodes import (
     Data,
     EpisodeStream,
     build_classifier,
-    load_data,
 )
 from launch.flow.resources import cpu_count
 from learners.supervised import Evaluation, SupervisedLearner, make_batch
@@ -26,16 +25,14 @@ class SupervisedFlow:
 
     Args:
         config: of the run.
-        saved: the checkpoint to go on from, if any.
-        data: what `load_data` returned; by default it is loaded here.
+        data: what it learns from.
+        saved: the state to go on from, if any.
     """
 
-    def __init__(
-        self, config: FewShotConfig, saved: FlowState | None = None, data: Data | None = None
-    ) -> None:
+    def __init__(self, config: FewShotConfig, data: Data, saved: FlowState | None = None) -> None:
         torch.set_num_threads(config.launch.learner_threads or cpu_count())
         self.config = config
-        self.data = data or load_data(config.episodes)
+        self.data = data
         self.device = learning_device(config)
         torch.manual_seed(config.seed)
         classifier = build_classifier(config, self.data.shape, self.device)

@@ -28,12 +28,8 @@ class Dashboard:
         charts: dict[str, Charts],
         resumed_at: int | None = None,
     ) -> None:
-        if resumed_at is not None:
-            set_aside_after(run.metrics_file, resumed_at)
-        self._file = run.metrics_file.open("a")
-        # Events of a run that got further before it was interrupted are not drawn.
-        purge = None if resumed_at is None else resumed_at + 1
-        self._writer = SummaryWriter(str(run.path), purge_step=purge)
+        self._run = run
+        self._open(resumed_at)
         self._writer.add_text("config", f"```yaml\n{config}```", resumed_at or 0)
         self._writer.add_custom_scalars(charts)
 
@@ -46,10 +42,23 @@ class Dashboard:
                 self._writer.add_scalar(name, value, int(row["frames"]))
         self._writer.flush()
 
+    def rewind(self, frames: int) -> None:
+        """Set aside what was written after `frames`: the run does it again."""
+        self.close()
+        self._open(frames)
+
     def close(self) -> None:
         """Flush and close the files."""
         self._file.close()
         self._writer.close()
+
+    def _open(self, resumed_at: int | None) -> None:
+        if resumed_at is not None:
+            set_aside_after(self._run.metrics_file, resumed_at)
+        self._file = self._run.metrics_file.open("a")
+        # Events of a run that got further before it was interrupted are not drawn.
+        purge = None if resumed_at is None else resumed_at + 1
+        self._writer = SummaryWriter(str(self._run.path), purge_step=purge)
 
 
 def set_aside_after(metrics: Path, frames: int) -> None:

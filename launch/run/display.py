@@ -30,6 +30,10 @@ class Display(ABC):
     ) -> None:
         return None
 
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        return None
+
     @abstractmethod
     def show(self, row: Row) -> None:
         """Show the newest row."""
@@ -75,6 +79,9 @@ class LiveDisplay(Display):
         trace: TracebackType | None,
     ) -> None:
         self._live.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        self._live.stop()
 
     def show(self, row: Row) -> None:
         """Redraw."""

@@ -40,7 +40,7 @@ def fewshot_view(episodes: EpisodesConfig, memory: Sequence[str]) -> View:
         episodes: what it learns from.
         memory: the learner's names for what the memory does.
     """
-    return View("images", _charts(_shots(episodes), memory), _table, _summary)
+    return View("fewshot", "images", _charts(_shots(episodes), memory), _table, _summary)
 
 
 def _shots(episodes: EpisodesConfig) -> list[int]:

@@ -9,37 +9,54 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from launch.config.schema import LoadedConfig, RunConfig
-from launch.config.source import dump_config, override_keys, parse_config, read_yaml
+from launch.config.fewshot import FewShotConfig
+from launch.config.schema import CommonConfig, LoadedConfig, RunConfig
+from launch.config.source import (
+    AnyConfig,
+    dump_config,
+    expect,
+    override_keys,
+    parse_config,
+    read_yaml,
+)
 from launch.errors import UserError
 from launch.run.saved import Saved, parse
 from learners import checkpoint
 
 log = logging.getLogger(__name__)
 
-# A resumed run is the same run: its network, its tasks and the shape of what waits stay. How fast
-# the tasks are stepped is free.
+# A resumed run is the same run: what `config.fixed` names stays. How fast the tasks are stepped is
+# free.
 FREE = ("envs.threads",)
-FIXED = ("run_dir", "seed", "agent", "envs", "learner.unroll_length", "learner.optimiser")
 
 
 class RunFolder:
     """Where everything about one run is kept, and all that reading it takes."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = path = Path(path)
+        self._place(Path(path))
+
+    def _place(self, path: Path) -> None:
+        self.path = path
         self.config_file = path / "config.yaml"
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
+        self.best = path / "best"
 
     @classmethod
-    def new(cls, config: LoadedConfig, name: str) -> RunFolder:
+    def new(cls, config: CommonConfig, name: str) -> RunFolder:
         """Name the folder of a new run; nothing is written yet.
+
+        Args:
+            config: of the run.
+            name: of the configuration, for the folder's name.
 
         Raises:
             UserError: if the folder holds a run already, or cannot be written.
         """
-        path = Path(config.run_dir or f"runs/{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}")
+        path = config.run_dir or (
+            f"runs/{Path(name).stem}-{config.core}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        )
         run = cls(path)
         run.refuse_unwritable()
         run._refuse_another()
@@ -49,7 +66,19 @@ class RunFolder:
     def open(
         cls, path: str | Path, overrides: Sequence[str] = ()
     ) -> tuple[RunFolder, LoadedConfig]:
-        """Open an existing run and read its configuration.
+        """Open the run of a policy and read its configuration.
+
+        Raises:
+            UserError: if there is none, or if an override would make it another run.
+        """
+        run, config = cls.open_any(path, overrides)
+        return run, expect(LoadedConfig, config, f"{path}")
+
+    @classmethod
+    def open_any(
+        cls, path: str | Path, overrides: Sequence[str] = ()
+    ) -> tuple[RunFolder, AnyConfig]:
+        """Open an existing run of either kind and read its configuration.
 
         Raises:
             UserError: if there is none, or if an override would make it another run.
@@ -57,15 +86,15 @@ class RunFolder:
         run = cls(Path(path))
         if not run.config_file.is_file():
             raise UserError(f"{path}: not a run folder: it has no config.yaml")
+        tree = _with_older_defaults(read_yaml(run.config_file))
+        config = parse_config(tree, overrides, str(run.config_file))
         for key in override_keys(overrides):
             if key not in FREE and any(
-                f"{key}.".startswith(f"{f}.") or f.startswith(f"{key}.") for f in FIXED
+                f"{key}.".startswith(f"{f}.") or f.startswith(f"{key}.") for f in config.fixed
             ):
                 raise UserError(
                     f"{key}: cannot change when a run is resumed; start a new run for that"
                 )
-        tree = _with_older_defaults(read_yaml(run.config_file))
-        config = parse_config(tree, overrides, str(run.config_file))
         return run, config
 
     def newest_checkpoint(self) -> Saved:
@@ -82,23 +111,43 @@ class RunFolder:
             return parse(tree, str(folder))
         raise UserError(f"{self.path}: has no checkpoint that can be read")
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a checkpoint is there; it may be damaged."""
+        return bool(checkpoint.saved(self.checkpoints))
+
     def save_checkpoint(self, saved: Saved, keep: int) -> Path:
         """Write a checkpoint; then remove all but the newest `keep`."""
-        folder = self.checkpoints / checkpoint.name_of(saved.frames)
-        checkpoint.save(folder, saved.tree())
-        checkpoint.prune(self.checkpoints, keep)
-        return folder
+        return _save(self.checkpoints, saved, keep)
 
-    def create(self, config: RunConfig) -> None:
+    def save_best(self, saved: Saved) -> Path:
+        """Write the checkpoint with the best score, in place of the one before."""
+        return _save(self.best, saved, keep=1)
+
+    def create(self, config: RunConfig | FewShotConfig) -> None:
         """Make the folder of a new run and write its configuration.
+
+        A folder that the system named gets a number if another process has just taken the name.
 
         Raises:
             UserError: if the folder holds a run already, or cannot be written.
         """
         self._refuse_another()
+        named, number = self.path, 1
+        while config.run_dir is None:
+            try:
+                self.path.mkdir(parents=True)
+                break
+            except FileExistsError:
+                number += 1
+                self._place(named.with_name(f"{named.name}-{number}"))
+            except OSError as error:
+                raise UserError(
+                    f"run_dir: {self.path} cannot be written: {error.strerror}"
+                ) from None
         self.write_config(config)
 
-    def write_config(self, config: RunConfig) -> None:
+    def write_config(self, config: RunConfig | FewShotConfig) -> None:
         """Write the configuration that the run begins, or continues, with.
 
         Raises:
@@ -130,6 +179,13 @@ class RunFolder:
                 f"run_dir: {self.path} already holds a run: continue it with --resume {self.path}, "
                 "or name another folder"
             )
+
+
+def _save(root: Path, saved: Saved, keep: int) -> Path:
+    folder = root / checkpoint.name_of(saved.frames)
+    checkpoint.save(folder, saved.tree())
+    checkpoint.prune(root, keep)
+    return folder
 
 
 def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,15 @@ class Metrics:
         self.version = 0
         self._elapsed = 0.0
         self._faults: dict[str, float] = {}
+        self._best: float | None = None
         self._start_row()
+
+    def is_best(self, score: float) -> bool:
+        """Take in a score; return whether it is higher than all before."""
+        better = self._best is None or score > self._best
+        if better:
+            self._best = score
+        return better
 
     def add(self, report: UpdateReport) -> None:
         """Take in one learner update and what came with it."""
@@ -60,12 +68,14 @@ class Metrics:
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs to go on counting."""
-        return {"elapsed": self._elapsed}
+        return {"elapsed": self._elapsed, "best": self._best}
 
     def load(self, state: dict[str, Any], frames: int, version: int) -> None:
-        """Continue from `state()`."""
+        """Continue from `state()`, with a new row."""
         self.frames, self.version = frames, version
         self._elapsed = state["elapsed"]
+        self._best = state.get("best")
+        self._start_row()
 
     def _start_row(self) -> None:
         self._learner: defaultdict[str, list[float]] = defaultdict(list)

@@ -59,7 +59,7 @@ class PolicyMetrics(Metrics):
 
     def state(self) -> dict[str, Any]:
         return super().state() | {
-            "episodes": self.episodes,
+            "episodes": dict(self.episodes),
             "returns": {task: list(values) for task, values in self._returns.items()},
             "lengths": {task: list(values) for task, values in self._lengths.items()},
         }
@@ -68,8 +68,8 @@ class PolicyMetrics(Metrics):
         super().load(state, frames, version)
         for task in self.envs.tasks:
             self.episodes[task] = state["episodes"][task]
-            self._returns[task].extend(state["returns"][task])
-            self._lengths[task].extend(state["lengths"][task])
+            self._returns[task] = deque(state["returns"][task], maxlen=WINDOW)
+            self._lengths[task] = deque(state["lengths"][task], maxlen=WINDOW)
 
     def _start_row(self) -> None:
         super()._start_row()
@@ -104,7 +104,7 @@ def policy_view(tasks: Sequence[str], memory: Sequence[str]) -> View:
         tasks: of the run.
         memory: the learner's names for what the memory does, see `memory_names`.
     """
-    return View("frames", _charts(tasks, memory), _table, _summary)
+    return View("train", "frames", _charts(tasks, memory), _table, _summary)
 
 
 def _charts(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, Charts]:

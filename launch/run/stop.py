@@ -27,11 +27,12 @@ class StopRequest:
     nohup, stays ignored.
 
     Args:
-        at_once: saves what there is in memory and ends the process.
+        at_once: saves what there is in memory and ends the process. None: an update is waited for,
+            and a second signal is a KeyboardInterrupt.
         grace: seconds.
     """
 
-    def __init__(self, at_once: Callable[[], None], grace: float = GRACE) -> None:
+    def __init__(self, at_once: Callable[[], None] | None, grace: float = GRACE) -> None:
         self._at_once = at_once
         self._grace = grace
         self._timer: threading.Timer | None = None
@@ -40,6 +41,8 @@ class StopRequest:
         self.requested: signal.Signals | None = None
 
     def __enter__(self) -> StopRequest:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # Python hands signals to the main thread only
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
@@ -68,16 +71,20 @@ class StopRequest:
         name = signal.Signals(number)
         if self.requested is None:
             self.requested = name
-            log.warning("%s: saving after this update, at the latest in a moment", name.name)
-            self._timer = threading.Timer(self._grace, self._force)
-            self._timer.daemon = True
-            self._timer.start()
+            log.warning("%s: saving", name.name)
+            if self._at_once:
+                self._timer = threading.Timer(self._grace, self._force)
+                self._timer.daemon = True
+                self._timer.start()
+        elif self._at_once is None:
+            raise KeyboardInterrupt
         else:
             log.warning("%s: saving now", name.name)
             threading.Thread(target=self._force, daemon=True).start()
 
     def _force(self) -> None:
         if self._decided.acquire(blocking=False):
+            assert self._at_once is not None
             try:
                 self._at_once()
             finally:

@@ -17,6 +17,7 @@ Row = Mapping[str, float]
 class View(NamedTuple):
     """What differs between kinds of runs in how they are shown."""
 
+    command: str  # that starts such a run: "train", "fewshot"
     unit: str  # what `frames` counts: "frames", "images"
     charts: dict[str, Charts]  # by category
     table: Callable[[Row], Table]  # of the live display
