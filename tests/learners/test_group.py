@@ -1,18 +1,18 @@
 """Two learners with half of each batch, against one with the whole: real processes, gloo."""
 
 import functools
-import multiprocessing
 
 import numpy as np
 import pytest
 import torch
 
-from learners import Learner, LearnerConfig, join_group, open_store
+from learners import Learner, LearnerConfig
 from tests.learners.impala.test_learner import T, batch_for, network, poison
+from tests.learners.processes import SIZE, in_two_processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-BATCHES, SIZE = 4, 2
+BATCHES = 4
 
 
 def whole(core, seed):
@@ -61,30 +61,9 @@ def learn(case, group=None, rank=0):
     return after
 
 
-def one_of_two(case, rank, place, results):
-    store = None
-    if rank == 0:
-        store = open_store("127.0.0.1")
-        for _ in range(SIZE - 1):
-            place.put(store.port)
-    group = join_group("cpu", rank, SIZE, "127.0.0.1", store.port if store else place.get(), store)
-    results.put((rank, learn(case, group, rank)))
-
-
 @functools.cache
 def both(case):
-    context = multiprocessing.get_context("spawn")
-    place, results = context.Queue(), context.Queue()
-    processes = [
-        context.Process(target=one_of_two, args=(case, rank, place, results), daemon=True)
-        for rank in range(SIZE)
-    ]
-    for process in processes:
-        process.start()
-    found = dict(results.get(timeout=100) for _ in processes)
-    for process in processes:
-        process.join(timeout=20)
-    return found[0], found[1], learn(case)
+    return *in_two_processes(learn, case), learn(case)
 
 
 def relative(ours, truth):

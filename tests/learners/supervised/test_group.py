@@ -1,0 +1,96 @@
+"""Two learners with half of each batch, against one with the whole, in float64."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from learners.supervised import SupervisedConfig, SupervisedLearner, make_batch
+from tests.learners.processes import SIZE, in_two_processes
+from tests.learners.supervised.episodes import classifier, episodes
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+UPDATES, B = 4, 6
+
+
+def learn(group=None, rank=0):
+    """Return metrics and state after each update, and the random number that follows.
+
+    In the second update one share is not finite.
+    """
+    torch.set_num_threads(1)
+    network = classifier().double()
+    config = SupervisedConfig(devices=SIZE, batch_size=B, prototype_cost=0.5, max_grad_norm=5.0)
+    learner = SupervisedLearner(network, config, group=group)
+    share = B // SIZE if group else B
+    bias, after = network.head.bias.data, []
+    for seed in range(UPDATES):
+        # The sequences are unequally bright: the halves have other statistics.
+        arrays = episodes(seed, B).columns(rank * share, (rank + 1) * share)
+        kept = bias.clone()
+        poisoned = seed == 1 and (rank + 1) * share == B
+        if poisoned:
+            bias.fill_(torch.nan)
+        metrics = learner.step(make_batch(arrays))
+        if poisoned:
+            bias.copy_(kept)
+        counters = learner.frames, learner.version, learner.skipped
+        tensors = {name: x.detach().numpy().copy() for name, x in network.state_dict().items()}
+        gradients = {name: p.grad.numpy().copy() for name, p in network.named_parameters()}
+        after.append((metrics, counters, tensors, gradients))
+    return after, torch.rand(1).item()
+
+
+@functools.cache
+def both():
+    return *in_two_processes(learn), learn()
+
+
+def test_two_learners_take_the_step_of_one_from_the_whole_batch():
+    (first, _), (second, _), (alone, _) = both()
+    for update, (ours, theirs, truth) in enumerate(zip(first, second, alone, strict=True)):
+        for name, value in truth[2].items():
+            assert np.array_equal(ours[2][name], theirs[2][name]), "they drift apart"
+            if not is_noise(name):
+                np.testing.assert_allclose(ours[2][name], value, rtol=1e-7, atol=1e-7, err_msg=name)
+        if update != 1:
+            for name, value in truth[3].items():
+                scale = np.abs(value).max()
+                np.testing.assert_allclose(
+                    ours[3][name], value, rtol=1e-7, atol=1e-7 * scale + 1e-11, err_msg=name
+                )
+
+
+def is_noise(name):
+    """Whether it is a bias before BatchNorm, whose gradient is rounding, or what follows it."""
+    return name.startswith("backbone.trunk") and name.endswith((".0.bias", ".running_mean"))
+
+
+def test_each_reports_the_whole_batch():
+    results = (results for results, _ in both())
+    for update, (ours, theirs, truth) in enumerate(zip(*results, strict=True)):
+        of_memory = {name for name in ours[0] if name.startswith("memory/")}
+        assert of_memory == {name for name in truth[0] if name.startswith("memory/")}
+        names = [name for name in theirs[0] if not name.startswith("time/")]
+        assert names == [n for n in truth[0] if not n.startswith(("time/", "memory/"))]
+        if update == 1:  # one share of two is not finite, but the only one of the one
+            assert all(np.isnan(of[0]["loss/total"]) for of in (ours, theirs, truth))
+            continue
+        for name in names:
+            assert ours[0][name] == theirs[0][name], name
+            assert ours[0][name] == pytest.approx(truth[0][name], rel=1e-7), name
+
+
+def test_a_share_that_is_not_finite_is_skipped_by_all():
+    for results, _ in both():
+        # 7 positions of 6 sequences
+        counters = [counters for _, counters, *_ in results]
+        assert counters == [(42, 1, 0), (84, 1, 1), (126, 2, 1), (168, 3, 1)]
+
+
+def test_each_drops_other_activations():
+    (_, first), (_, second), (_, alone) = both()
+    assert first == alone
+    assert first != second
