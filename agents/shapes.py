@@ -46,10 +46,9 @@ def check(function: str, **arguments: tuple[Tensor | NDArray[Any], str]) -> None
         layout = _parse(text)
         if not _fits(value.shape, layout, sizes):
             raise ValueError(f"{function}: {_misfit(name, arguments, sizes)}")
-        dtype = str(value.dtype).removeprefix("torch.")
-        right = FLOAT in dtype if layout.dtype == FLOAT else layout.dtype in (dtype, ANY)
-        if not right:
-            raise ValueError(f"{function}: {name} is {dtype}, but must be {layout.dtype}")
+        if not _is(value.dtype, layout.dtype):
+            is_named = str(value.dtype).removeprefix("torch.")
+            raise ValueError(f"{function}: {name} is {is_named}, but must be {layout.dtype}")
 
 
 @cache
@@ -61,15 +60,21 @@ def _parse(text: str) -> Layout:
     return Layout(dtype, tuple((name, int(more or 0)) for name, _, more in pairs), further, dims)
 
 
+@cache
+def _is(dtype: Any, wanted: str) -> bool:
+    name = str(dtype).removeprefix("torch.")
+    return FLOAT in name if wanted == FLOAT else wanted in (name, ANY)
+
+
 def _fits(shape: tuple[int, ...], layout: Layout, sizes: dict[str, int]) -> bool:
     """Compare a shape with a layout; note the sizes of dimensions that are seen first here."""
     rank = len(layout.dims)
     if len(shape) < rank or (len(shape) > rank and not layout.open):
         return False
-    return all(
-        sizes.setdefault(name, size - more) == size - more
-        for size, (name, more) in zip(shape, layout.dims, strict=False)
-    )
+    for size, (name, more) in zip(shape, layout.dims, strict=False):
+        if sizes.setdefault(name, size - more) != size - more:
+            return False
+    return True
 
 
 def _misfit(

@@ -96,6 +96,7 @@ def join(
     """
     for rollout in rollouts:
         _check(rollout)
+    for rollout in rollouts[1:]:
         _check_alike(rollout, rollouts[0])
     if concatenate is None:
         if len(rollouts) == 1:
@@ -120,13 +121,21 @@ def _check(rollout: Rollout) -> None:
 def _check_alike(rollout: Rollout, other: Rollout) -> None:
     """Refuse rollouts whose arrays would not lie side by side as they are."""
 
-    def layout(axis: int, array: NDArray[Any]) -> tuple[str, tuple[int, ...]]:
-        return str(array.dtype), array.shape[:axis] + array.shape[axis + 1 :]
+    def layout(axis: int, array: NDArray[Any]) -> tuple[Any, ...]:
+        return array.dtype, *array.shape[:axis], *array.shape[axis + 1 :]
 
     ours, theirs = map_fields(layout, rollout), map_fields(layout, other)
     for name, found in ours.items():
         if found != theirs[name]:
             raise ValueError(
-                f"join: {name} of an environment must be the same in all rollouts, but is {found} "
-                f"and {theirs[name]}"
+                f"join: {name} of an environment must be the same in all rollouts, but is "
+                f"{_text(found)} and {_text(theirs[name])}"
             )
+
+
+def _text(layouts: tuple[Any, ...]) -> str:
+    """Name dtype and sizes, such as `float32 [50, 4]`; of a state, those of each part."""
+    if not layouts or isinstance(layouts[0], tuple):
+        return ", ".join(map(_text, layouts)) or "nothing"
+    dtype, *sizes = layouts
+    return f"{dtype} {sizes}"

@@ -98,7 +98,7 @@ def test_rollouts_of_other_types_are_not_joined(field, of_another_type):
     """NumPy would make one type of both without a word."""
     whole = rollout()
     other = whole._replace(**{field: getattr(whole, field).astype(of_another_type)})
-    with pytest.raises(ValueError, match=f"^join: {field} "):
+    with pytest.raises(ValueError, match=rf"^join: {field} .*{np.dtype(of_another_type)}"):
         join([whole, other])
 
 
@@ -114,3 +114,12 @@ def test_rollouts_of_another_length_or_number_of_actions_are_not_joined():
         join([whole, shorter])
     with pytest.raises(ValueError, match=r"^join: logits "):
         join([whole, whole._replace(logits=whole.logits[..., :-1])])
+
+
+def test_rollouts_of_cores_of_other_sizes_are_not_joined():
+    whole = rollout()
+    first, second = whole.state
+    other = whole._replace(state=(first[:, :1], second))
+    message = r"but is float32 \[1, 3\], float32 \[7\] and float32 \[2, 3\], float32 \[7\]$"
+    with pytest.raises(ValueError, match=message):
+        join([whole, other])
