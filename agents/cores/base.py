@@ -73,10 +73,10 @@ class Core(nn.Module, ABC):
         """
 
     def introspect(self, x: Tensor, first: Tensor, state: State) -> list[FastWeights]:
-        """Tell what the fast weights of each layer do in `forward` of the same arguments.
+        """Return what the fast weights of each layer do in `forward` of the same arguments.
 
         Computed step by step, so meant for a few environments. A core without fast weights has
-        nothing to tell: its list is empty.
+        nothing to report: its list is empty.
         """
         return []
 

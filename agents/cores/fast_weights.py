@@ -43,8 +43,8 @@ BLOCKS = ("y", "q", "k", "beta")
 """The row blocks of the matrix, each with a learning rate of its own."""
 
 
-def tell(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> FastWeights:
-    """Tell what a self-referential weight matrix does in `srwm` of the same arguments."""
+def introspect_srwm(base: Tensor, x: Tensor, first: Tensor, shift: Tensor) -> FastWeights:
+    """Return what a self-referential weight matrix does in `srwm` of the same arguments."""
     steps = list(reference.steps(base, x, first, shift))
     rates = torch.stack([step.rates for step in steps]).unbind(-1)
     return FastWeights(

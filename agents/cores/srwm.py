@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.cores.base import RowBlock, State, row_blocks
-from agents.cores.fast_weights import BLOCKS, FastWeights, tell
+from agents.cores.fast_weights import BLOCKS, FastWeights, introspect_srwm
 from agents.cores.head_input import HeadInputName, head_input
 from agents.cores.stack import Memory
 from agents.ops.srwm import LEARNING_RATES, srwm
@@ -46,7 +46,7 @@ class SelfReferential(Memory):
         """E, the output rows of each head's matrix."""
 
     def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
-        return [tell(self.base, self.inputs(h), first, state[0])]
+        return [introspect_srwm(self.base, self.inputs(h), first, state[0])]
 
     def row_blocks(self) -> dict[str, RowBlock]:
         return blocks_of_base(self.base)

@@ -40,7 +40,7 @@ class Memory(nn.Module, ABC):
         """Return what the heads say to h [T, B, hidden], [T, B, H, D], and the next state."""
 
     def introspect(self, h: Tensor, first: Tensor, state: State) -> list[FastWeights]:
-        """Tell what the fast weights do in `forward`; nothing if there are none."""
+        """Return what the fast weights do in `forward`; an empty list if there are none."""
         return []
 
     def row_blocks(self) -> dict[str, RowBlock]:
@@ -116,11 +116,11 @@ class Stack(Core):
     @torch.no_grad()
     def introspect(self, x: Tensor, first: Tensor, state: State) -> list[FastWeights]:
         h = self.inputs(x)
-        told = []
+        layers: list[FastWeights] = []
         for layer, carried in enumerate(self._split(state)):
-            told += cast("Memory", self.memories[layer]).introspect(h, first, carried)
+            layers += cast("Memory", self.memories[layer]).introspect(h, first, carried)
             h, _ = self._layer(layer, h, first, carried)
-        return told
+        return layers
 
     def row_blocks(self) -> list[dict[str, RowBlock]]:
         layers = (memory.row_blocks() for memory in cast("list[Memory]", list(self.memories)))

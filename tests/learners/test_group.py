@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from learners import Learner, LearnerConfig
+from tests.learners import test_weights
 from tests.learners.impala.test_learner import T, batch_for, network, poison
 from tests.learners.processes import SIZE, in_two_processes
 
@@ -99,3 +100,29 @@ def test_a_share_that_is_not_finite_is_skipped_by_all():
             (T * 18, 2, 1),
             (T * 24, 3, 1),
         ]
+
+
+def two_updates_with_batch_norm(group, rank):
+    """Learn from one share of a batch, then from another; return the buffers after each."""
+    torch.set_num_threads(1)
+    learner = Learner(test_weights.network(), LearnerConfig(devices=SIZE), 10**6, group=group)
+    means = []
+    for seed in (rank, SIZE + rank):
+        learner.update(test_weights.batch_for(learner.agent, seed))
+        means.append(learner.weights().state_dict["encoder.running_mean"])
+    return means
+
+
+def test_buffers_of_a_group_are_the_first_learners():
+    """They are not averaged: before each forward pass all take those of the first learner."""
+    found = in_two_processes(two_updates_with_batch_norm)
+    agent = test_weights.network()
+    shares = [test_weights.batch_for(agent, seed).obs for seed in range(2 * SIZE)]
+    means = [share.reshape(-1, share.shape[-1]).mean(0) for share in shares]
+    first = 0.1 * means[0]
+    wanted = [
+        [first, 0.9 * first + 0.1 * means[2]],
+        [0.1 * means[1], 0.9 * first + 0.1 * means[3]],
+    ]
+    for rank in range(SIZE):
+        np.testing.assert_allclose(found[rank], wanted[rank], rtol=1e-4, atol=1e-6)
