@@ -1,4 +1,4 @@
-"""From rollouts to weights. Knows nothing of Ray or environments.
+"""Learners: from batches to new weights. They know nothing of Ray or environments.
 
 Names are imported when they are first used: a configuration is read without importing torch.
 """

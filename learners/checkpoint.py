@@ -1,4 +1,4 @@
-"""Checkpoints: a folder each, whole or not there at all, and never code.
+"""Checkpoints: write and read a tree of arrays and values as a folder, whole or not at all.
 
 checkpoints/000001000000/        the frames it was taken at
     tensors.safetensors          every array

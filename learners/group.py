@@ -1,4 +1,4 @@
-"""Several learners that share every batch, one process each, and learn what one alone would."""
+"""Learner groups: several processes that share every batch and learn what one alone would."""
 
 from __future__ import annotations
 

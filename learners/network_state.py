@@ -1,4 +1,4 @@
-"""What learners share: tensors of a network as arrays and back, and the end of a hopeless run."""
+"""Network states: tensors of a network as arrays and back; the error of a run that diverged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the learning rate falls while a run goes on."""
+"""Learning rate schedules: constant, linear or cosine over the frames of a run."""
 
 from __future__ import annotations
 

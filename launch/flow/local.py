@@ -1,4 +1,4 @@
-"""All parts in one process, one after the other: deterministic, and breakpoints work."""
+"""Local flow: all parts in one process, in turn; deterministic, and breakpoints work."""
 
 from __future__ import annotations
 

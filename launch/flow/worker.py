@@ -1,4 +1,4 @@
-"""The rollout worker: environments, a copy of the policy, and nothing of Ray."""
+"""Rollout worker: steps environments with the current policy, in rollouts of T steps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RolloutWorker:
         groups: the environments; together they are the N of a rollout, in this order.
         agent: the policy, on the device where it acts.
         unroll_length: T.
-        seed: of the drawing of actions.
+        seed: of the generator that draws actions.
     """
 
     def __init__(

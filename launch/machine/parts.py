@@ -1,4 +1,4 @@
-"""How fast the parts of a run are alone: environments, acting, staging, learning."""
+"""Measure the parts of a run one by one: environments, acting, staging, learning."""
 
 from __future__ import annotations
 

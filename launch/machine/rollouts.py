@@ -1,4 +1,4 @@
-"""Random observations and batches, for parts that are measured without environments."""
+"""Make random observations and batches, for measuring parts without environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Play complete episodes with a trained agent, on the levels it saw and on others."""
+"""Evaluation: plays complete episodes with a trained agent and averages their returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENVS_PER_TASK = 16
 
 
 class Score(NamedTuple):
-    """What one game's episodes on one split came to."""
+    """The score of one game on one split."""
 
     split: str
     task: str

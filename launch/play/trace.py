@@ -1,4 +1,4 @@
-"""One episode of an agent that modifies itself, recorded step by step."""
+"""Trace: records one episode and what the fast weights do at each of its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optimisers that a learner can have."""
+"""Build the optimiser that the configuration names."""
 
 from __future__ import annotations
 
