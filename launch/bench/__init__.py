@@ -1,5 +1,4 @@
-"""How fast it is here.
+"""Measure speed: the whole (`e2e`), a learner update, cores and kernels, and the driver (`scale`).
 
-The whole (`e2e`), a learner update (`learner`), the cores and their kernels alone (`core`), and the
-driver with many workers (`scale`).
+Also what a GPU needs (`check_gpu`, `registers`), and memory over hours (`soak`).
 """

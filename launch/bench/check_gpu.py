@@ -1,7 +1,7 @@
 """Check the kernels on a GPU, measure them and training, and write all that as one JSON file.
 
-    make check-gpu [ARGS=FILE]          where make works
-    python -m results.check_gpu FILE    elsewhere
+    make check-gpu [ARGS=FILE]               where make works
+    python -m launch.bench.check_gpu FILE    elsewhere
 
 Exit status 1 if anything failed. compute-sanitizer, which comes with the CUDA toolkit, is used
 where it is found.
@@ -15,15 +15,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import torch
 
+from launch.flow.resources import cpu_count
+from launch.machine.facts import machine
+from launch.report.files import write_json
+
 FILES = [f"tests/agents/test_{name}.py" for name in ("srwm_kernel", "delta_op", "kernels_cuda")]
-FILES.append("tests/learners/test_batch.py")
+FILES.append("tests/learners/impala/test_batch.py")
 ON_GPU = "cuda or gpu or graph"
 # Under the sanitizer a kernel is some hundred times slower: each path once. One and several warps
 # a matrix, both types, resets around a checkpoint.
@@ -32,10 +35,9 @@ SMALL = (
     " and (bfloat16 or one_output or checkpoint or (equals_the_reference and 63 and 32))"
 )
 # One node, whose worker or workers and learner share the GPU; the games have most of the cores.
-CORES = os.cpu_count() or 1
 SHARED = ["learner.batch_size=168", "launch.learner_gpus=0.5"]
 ONE_WORKER = [*SHARED, "launch.workers=1", "launch.envs_per_worker=1008", "launch.worker_gpus=0.5"]
-ONE_WORKER += ["launch.queue_batches=6", f"envs.threads={max(1, CORES // 2 - 1)}"]
+ONE_WORKER += ["launch.queue_batches=6", f"envs.threads={max(1, cpu_count() // 2 - 1)}"]
 FOUR_WORKERS = [*SHARED, "launch.workers=4", "launch.envs_per_worker=252"]
 FOUR_WORKERS += ["launch.worker_gpus=0.125", "launch.queue_batches=3", "envs.threads=1"]
 BENCHMARKS = {
@@ -86,22 +88,16 @@ def srwm(*arguments: str) -> int:
 def main(target: Path) -> int:
     """Run everything, whatever fails, and return the exit status.
 
-    The file is written anew after each part, so that what was measured is there if time runs out.
+    Each part writes the file again, so that the results are there if time runs out.
     """
     if not torch.cuda.is_available():
         print("check_gpu: torch finds no GPU here", file=sys.stderr)
         return 2
-    result: dict[str, Any] = {
-        "good": False,
-        "date": date.today().isoformat(),
-        "gpu": torch.cuda.get_device_name(),
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-    }
+    result: dict[str, Any] = {"good": False, **machine(), "cuda": torch.version.cuda}
 
     def keep(**part: Any) -> None:
         result.update(part)
-        target.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(target, result)
 
     keep()
     with tempfile.TemporaryDirectory() as name:
@@ -127,5 +123,5 @@ def main(target: Path) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not Path(sys.argv[1]).parent.is_dir():
-        sys.exit("usage: python -m results.check_gpu FILE, in a folder that exists")
+        sys.exit("usage: python -m launch.bench.check_gpu FILE, in a folder that exists")
     sys.exit(main(Path(sys.argv[1])))

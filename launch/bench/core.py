@@ -1,33 +1,120 @@
-"""`srwm bench core`: every core, and the ops beneath, as fused kernels and as plain PyTorch.
+"""`srwm bench core`: measure every core and the ops beneath, fused and in plain PyTorch.
 
-No episode opens inside the unrolls: an LSTM would have to be run in pieces, and look worse than it
+No episode opens inside the unrolls: an LSTM would have to be run in pieces, and look slower than it
 is. As in training, gradients reach parameters and inputs, and only the outputs have a cotangent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
+from rich.table import Table
 from torch import Tensor
 
 from agents.cores import CORES, Core, State
 from agents.ops.kernels import references_only
-from agents.ops.srwm import fused, srwm
-from launch.bench.core_report import CoreRow, CoreSpeed, LoopRow, OpRow, SizeRow
+from agents.ops.srwm import fused
 from launch.bench.flops import BACKWARD, fast_weight_flops
 from launch.bench.problems import OPS, Problem, Unroll, draw_srwm, passes
 from launch.errors import RunError, UserError
-from launch.machine.timing import Work, clock, medians, replayed, saved_bytes
+from launch.machine.timing import Work, medians, replayed, saved_bytes
+from launch.report.table import table
 
 
-def core_speed(name: str, problem: Problem, step: Callable[[str], None]) -> CoreSpeed:
+class CoreRow(NamedTuple):
+    """Seconds of a core over an unroll."""
+
+    core: str
+    way: str  # "fused" or "reference"; "torch" where there are no fast weights
+    forward: float  # without gradients
+    both: float  # forward and backward
+    forward_over_lstm: float
+    both_over_lstm: float
+
+
+class OpRow(NamedTuple):
+    """Seconds of an op over an unroll, which is one layer's, and what they come to."""
+
+    op: str
+    way: str  # "fused": on a GPU replayed as a CUDA graph, so without Python's time; "reference"
+    steps: int
+    batch: int
+    heads: int
+    forward: float  # without gradients
+    backward: float  # `both` less a forward pass that keeps what the backward pass needs
+    both: float
+    both_over_fused: float
+    forward_flops: float  # a second
+    both_flops: float
+    saved_bytes: int  # for the backward pass, arguments and results among them
+
+
+@dataclass(frozen=True)
+class CoreSpeed:
+    """All that was measured on one device."""
+
+    device: str
+    problem: Problem
+    cores: list[CoreRow]
+    ops: list[OpRow]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return all of it; times in seconds."""
+        return {
+            "device": self.device,
+            "threads": torch.get_num_threads(),
+            "by_core": [row._asdict() for row in self.cores],
+            "ops": [row._asdict() for row in self.ops],
+            "problem": {
+                **asdict(self.problem),
+                "agent": self.problem.agent.model_dump(mode="json"),
+            },
+        }
+
+    def tables(self) -> list[Table]:
+        """Return milliseconds of the passes."""
+        cores = [
+            (r.core, r.way, r.forward * 1e3, r.forward_over_lstm, r.both * 1e3, r.both_over_lstm)
+            for r in self.cores
+        ]
+        core_columns = [("core", ""), ("", ""), ("fwd ms", ".3f"), ("/ LSTM", ".2f")]
+        core_columns += [("fwd+bwd ms", ".3f"), ("/ LSTM", ".2f")]
+        ops = [
+            (
+                *(f"{r.op} {r.way}", f"{r.steps} {r.batch} {r.heads}"),
+                *(r.forward * 1e3, r.backward * 1e3, r.both * 1e3, r.both_over_fused),
+                *(r.forward_flops / 1e9, r.both_flops / 1e9, r.saved_bytes / 1e6),
+            )
+            for r in self.ops
+        ]
+        op_columns = [("op", ""), ("T B H", ""), ("fwd ms", ".3f"), ("bwd ms", ".3f")]
+        op_columns += [("fwd+bwd ms", ".3f"), ("/ fused", ".1f"), ("fwd GFLOP/s", ",.0f")]
+        op_columns += [("fwd+bwd", ",.0f"), ("saved MB", ".1f")]
+        return [table(core_columns, cores), table(op_columns, ops)]
+
+    def summary(self) -> str:
+        """Return one line: the SRWM against the LSTM, and against plain PyTorch."""
+        core = next(r for r in self.cores if (r.core, r.way) == ("srwm", "fused"))
+        op = next(r for r in self.ops if (r.op, r.way) == ("srwm", "reference"))
+        return (
+            f"the SRWM core takes {core.both_over_lstm:.2f} of the LSTM's time; its op is "
+            f"{op.both_over_fused:.1f} times as fast fused as in plain PyTorch"
+        )
+
+
+def core_speed(
+    name: str, problem: Problem, seconds: float, step: Callable[[str], None]
+) -> CoreSpeed:
     """Measure on a device; on a CPU with one thread.
 
     Args:
         name: "cpu" or "cuda".
         problem: what to measure.
+        seconds: about how long in all, if that is enough for five rounds of each part.
         step: called with the name of what is measured next.
 
     Raises:
@@ -38,21 +125,24 @@ def core_speed(name: str, problem: Problem, step: Callable[[str], None]) -> Core
         raise UserError("--device cuda: torch finds no GPU here; --device cpu would work")
     torch.set_num_threads(1)
     device = torch.device(name)
-    base, x, first, shift = draw_srwm(problem.unroll, device)
+    base, x, _, shift = draw_srwm(problem.unroll, device)
     if not fused.available(base, x, shift):
         raise RunError(f"there is no fused kernel for {name} to measure; the reason is above")
-    hertz, source = clock(device, lambda: srwm(base, x, first, shift))
     step("cores")
-    cores = _cores(problem, device)
+    cores = _cores(problem, device, seconds / 2)
     step("ops")
-    ops = _ops(problem, device, hertz)
-    step("a call a step")
-    loops = _loops(problem, device)
-    step("other sizes")
-    return CoreSpeed(name, hertz, source, cores, ops, loops, _sizes(problem, device))
+    # Plain PyTorch is measured on one unroll only: on the others it takes minutes.
+    sizes = {problem.unroll: True, problem.long: False, problem.wide: False}
+    ops = [
+        row
+        for unroll, against_reference in sizes.items()
+        for op in OPS
+        for row in _op(op, unroll, against_reference, device, seconds / 2 / len(sizes) / len(OPS))
+    ]
+    return CoreSpeed(name, problem, cores, ops)
 
 
-def _cores(problem: Problem, device: torch.device) -> list[CoreRow]:
+def _cores(problem: Problem, device: torch.device, seconds: float) -> list[CoreRow]:
     steps, batch, *_ = problem.unroll
     x = torch.randn(steps, batch, problem.inputs, device=device, requires_grad=True)
     first = torch.zeros(steps, batch, dtype=torch.bool, device=device)
@@ -70,111 +160,38 @@ def _cores(problem: Problem, device: torch.device) -> list[CoreRow]:
             candidates[name, "fused" if has_fast_weights else "torch", kind] = works[kind]
             if has_fast_weights:
                 candidates[name, "reference", kind] = _by_reference(works[kind])
-    times = medians(candidates, problem.seconds / 2, device)
+    times = medians(candidates, seconds, device)
+    lstm_forward, lstm_both = (times["lstm", "torch", kind] for kind in ("forward", "both"))
     rows = []
     for name, way in dict.fromkeys((name, way) for name, way, _ in candidates):
         forward, both = times[name, way, "forward"], times[name, way, "both"]
-        lstm_forward, lstm_both = times["lstm", "torch", "forward"], times["lstm", "torch", "both"]
         rows.append(CoreRow(name, way, forward, both, forward / lstm_forward, both / lstm_both))
     return rows
 
 
-def _ops(problem: Problem, device: torch.device, hertz: float | None) -> list[OpRow]:
-    steps, batch, heads, _ = problem.unroll
-    candidates: dict[tuple[str, str, str], Work] = {}
-    saved = {}
-    for name in OPS:
-        works = _op_passes(name, problem.unroll, device)
-        for kind, work in works.items():
-            candidates[name, "fused", kind] = _on_device(work, device)
-            candidates[name, "reference", kind] = _by_reference(work)
-        saved[name, "fused"] = saved_bytes(works["kept"])
-        saved[name, "reference"] = saved_bytes(_by_reference(works["kept"]))
-    times = medians(candidates, problem.seconds / 6, device)
-    # A thread runs one matrix after the other, a GPU all at once.
-    in_turn = steps * batch * heads if device.type == "cpu" else steps
-
-    def cycles(seconds: float) -> float | None:
-        return seconds * hertz / in_turn if hertz else None
-
-    rows = []
-    for name, way in saved:
-        forward, both = times[name, way, "forward"], times[name, way, "both"]
-        backward = both - times[name, way, "kept"]
-        rows.append(
-            OpRow(
-                name,
-                way,
-                forward,
-                backward,
-                both,
-                both / times[name, "fused", "both"],
-                cycles(forward),
-                cycles(backward),
-                saved[name, way],
-            )
-        )
-    return rows
-
-
-def _loops(problem: Problem, device: torch.device) -> list[LoopRow]:
-    base, h, first, shift = draw_srwm(problem.unroll, device)
-
-    def whole() -> Tensor:
-        return srwm(base, h.softmax(-1), first, shift)[0]
-
-    def stepwise() -> Tensor:
-        ys, carried = [], shift
-        for h_t, first_t in zip(h.split(1), first.split(1), strict=True):
-            y, carried = srwm(base, h_t.softmax(-1), first_t, carried)
-            ys.append(y)
-        return torch.cat(ys)
-
-    at_once, in_steps = passes(whole, [base, h]), passes(stepwise, [base, h])
-    candidates: dict[tuple[str, str], Work] = {}
-    for kind in ("forward", "both"):
-        candidates["whole unroll", kind] = at_once[kind]
-        candidates["a fused call a step", kind] = in_steps[kind]
-        candidates["a reference call a step", kind] = _by_reference(in_steps[kind])
-    times = medians(candidates, problem.seconds / 6, device)
-    whole_time = times["whole unroll", "both"]
-    return [
-        LoopRow(way, times[way, "forward"], times[way, "both"], times[way, "both"] / whole_time)
-        for way in dict.fromkeys(way for way, _ in candidates)
-    ]
-
-
-def _sizes(problem: Problem, device: torch.device) -> list[SizeRow]:
-    rows = []
-    runs = [(name, unroll) for name in OPS for unroll in (problem.long, problem.wide)]
-    for name, unroll in runs:  # not in turns: they need not be compared, and they take much memory
-        works = _op_passes(name, unroll, device)
-        timed = {kind: _on_device(works[kind], device) for kind in ("forward", "both")}
-        times = medians(timed, problem.seconds / 6 / len(runs), device)
-        forward, both = times["forward"], times["both"]
-        flops = _forward_flops(name, unroll)
-        rows.append(
-            SizeRow(
-                name, *unroll[:3], forward, both, flops / forward, (1 + BACKWARD) * flops / both
-            )
-        )
-    return rows
-
-
-def _forward_flops(name: str, unroll: Unroll) -> int:
-    *_, matrices = OPS[name].draw(unroll, torch.device("meta"))
-    return fast_weight_flops(matrices.shape, unroll.steps)
-
-
-def _op_passes(name: str, unroll: Unroll, device: torch.device) -> dict[str, Work]:
+def _op(
+    name: str, unroll: Unroll, against_reference: bool, device: torch.device, seconds: float
+) -> list[OpRow]:
     op = OPS[name]
     arguments = op.draw(unroll, device)
     learnt = [argument for argument in arguments if argument.requires_grad]
-    return passes(lambda: op.call(*arguments)[0], learnt)
-
-
-def _on_device(work: Work, device: torch.device) -> Work:
-    return replayed(work) if device.type == "cuda" else work
+    works = {"fused": passes(lambda: op.call(*arguments)[0], learnt)}
+    if against_reference:
+        works["reference"] = {kind: _by_reference(w) for kind, w in works["fused"].items()}
+    saved = {way: saved_bytes(passes["kept"]) for way, passes in works.items()}
+    if device.type == "cuda":
+        works["fused"] = {kind: replayed(work) for kind, work in works["fused"].items()}
+    candidates = {(way, kind): work for way in works for kind, work in works[way].items()}
+    times = medians(candidates, seconds, device)
+    flops = fast_weight_flops(arguments[-1].shape, unroll.steps)
+    rows = []
+    for way in works:
+        forward, kept, both = (times[way, kind] for kind in ("forward", "kept", "both"))
+        over_fused = both / times["fused", "both"]
+        rates = flops / forward, (1 + BACKWARD) * flops / both
+        size = name, way, unroll.steps, unroll.batch, unroll.heads
+        rows.append(OpRow(*size, forward, both - kept, both, over_fused, *rates, saved[way]))
+    return rows
 
 
 def _by_reference(work: Work) -> Work:

@@ -1,4 +1,4 @@
-"""`srwm bench e2e`: how fast the whole is, against how fast its parts are alone."""
+"""`srwm bench e2e`: measure the whole system, and its parts alone before and after."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from launch.flow.resources import (
     share_a_gpu,
     worker_threads,
 )
-from launch.machine.facts import machine
 from launch.machine.parts import (
     acting_rate,
     apart,
@@ -60,7 +59,7 @@ class EndToEnd:
 
     @property
     def parts(self) -> Parts:
-        """The parts while the whole ran, as far as they can be known: a machine drifts."""
+        """The parts while the whole ran, estimated: the speed of a machine drifts."""
         return Parts(*(harmonic_mean(both) for both in zip(self.before, self.after, strict=True)))
 
     @property
@@ -69,12 +68,22 @@ class EndToEnd:
         return 1 / self._seconds(self._busiest)
 
     @property
+    def ratio(self) -> float:
+        """The share of the bound that is reached."""
+        return self.total / self.bound
+
+    @property
+    def limit(self) -> str:
+        """The slowest part where a frame takes longest."""
+        return max(self._busiest, key=lambda part: self._seconds([part]))
+
+    @property
     def _busiest(self) -> list[str]:
         """The parts that take turns where a frame takes longest."""
         where = defaultdict(list)
         where["cpu"].append("environments")
         where[acting_device(self.config)].append("acting")
-        if learning_device(self.config) == "cpu":  # where staging is in what learning takes
+        if learning_device(self.config) == "cpu":  # where learning includes staging
             where["cpu"].append("learning")
         else:
             together = self.config.launch.mode == "local" or share_a_gpu(self.config)
@@ -86,18 +95,8 @@ class EndToEnd:
         """Return the seconds of a frame in these parts."""
         return sum(1 / getattr(self.parts, part) for part in parts)
 
-    @property
-    def ratio(self) -> float:
-        """How much of the bound is reached."""
-        return self.total / self.bound
-
-    @property
-    def limit(self) -> str:
-        """The slowest part where a frame takes longest."""
-        return max(self._busiest, key=lambda part: self._seconds([part]))
-
     def as_dict(self) -> dict[str, object]:
-        """Return the figures with the machine, versions and settings they belong to."""
+        """Return all of it."""
         return {
             **self.parts._asdict(),
             "before": self.before._asdict(),
@@ -106,9 +105,29 @@ class EndToEnd:
             "memory_gb": self.memory_gb,
             "bound": self.bound,
             "ratio": self.ratio,
-            **machine(),
-            "config": self.config.model_dump(mode="json"),
         }
+
+    def tables(self) -> list[Table]:
+        """Return the parts, the bound and the whole."""
+        names = (f"{name} alone" for name in Parts._fields)
+        rows: list[tuple[object, ...]] = [
+            *zip(names, self.before, self.after, self.parts, strict=True),
+            ("bound: parts that share cores take turns", "", "", self.bound),
+            ("end to end", "", "", self.total),
+            ("end to end / bound", "", "", f"{self.ratio:.2f}"),
+            ("memory of all processes, GB", "", "", f"{self.memory_gb:.2f}"),
+        ]
+        rates = [(title, ",.0f") for title in ("before", "after", "mean")]
+        return [table([("frames per second", ""), *rates], rows)]
+
+    def summary(self) -> str:
+        """Return one line: what the run is bound by, and what to change."""
+        if self.ratio < 0.75:
+            return (
+                f"bound by waiting: {1 - self.ratio:.0%} of the bound is lost between the parts; "
+                "try launch.worker_threads, launch.learner_threads and launch.queue_batches"
+            )
+        return f"bound by {self.limit}: {ADVICE[self.limit]}"
 
 
 def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -> EndToEnd:
@@ -128,7 +147,7 @@ def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -
 
 
 def _parts(config: RunConfig, seconds: float) -> Parts:
-    # However many workers there are: as many as the cores can take at once.
+    # As many workers as the cores can run at once, however many the run has.
     number = max(1, cpu_count() // worker_threads(config))
     workers = apart(number, _worker_parts, config, seconds / 2)
     ((staging, learning),) = apart(1, _learner_parts, config, seconds / 2)
@@ -145,30 +164,3 @@ def _learner_parts(config: RunConfig, seconds: float) -> tuple[float, float]:
     learners = learners_at_once(config)
     staging, learning = staging_rate(config, seconds / 8), learning_rate(config, 7 * seconds / 8)
     return learners * staging, learners * learning
-
-
-def result_table(result: EndToEnd) -> Table:
-    """Return the figures as a table."""
-    rows = [
-        (f"{name} alone", f"{before:,.0f}", f"{after:,.0f}", f"{mean:,.0f}")
-        for name, before, after, mean in zip(
-            Parts._fields, result.before, result.after, result.parts, strict=True
-        )
-    ]
-    rows += [
-        ("bound: parts that share cores take turns", "", "", f"{result.bound:,.0f}"),
-        ("end to end", "", "", f"{result.total:,.0f}"),
-        ("end to end / bound", "", "", f"{result.ratio:.2f}"),
-        ("memory of all processes, GB", "", "", f"{result.memory_gb:.2f}"),
-    ]
-    return table(["frames per second"], ["before", "after", "mean"], rows)
-
-
-def verdict(result: EndToEnd) -> str:
-    """Return one line: what the run is bound by, and what to change."""
-    if result.ratio < 0.75:
-        return (
-            f"bound by waiting: {1 - result.ratio:.0%} of the bound is lost between the parts; "
-            "try launch.worker_threads, launch.learner_threads and launch.queue_batches"
-        )
-    return f"bound by {result.limit}: {ADVICE[result.limit]}"

@@ -1,9 +1,8 @@
-"""Floating-point operations of a piece of work, and the rates that a device reaches at its best."""
+"""Count floating-point operations, and measure the best rates that a device reaches."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,19 +11,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import agents.ops.delta
 import agents.ops.srwm  # noqa: F401  (both register torch.ops)
-from launch.machine.timing import Work, wall_clock
+from launch.machine.timing import Work, rounds, wall_clock
 
-# A backward pass has two products for each of the forward pass's, thus twice as many operations.
+# A backward pass has two products for each of the forward pass, so twice as many operations.
 BACKWARD = 2
-FEWEST_TRIES = 5
 
 
 def fast_weight_flops(matrices: Sequence[int], steps: int) -> int:
     """Return the operations of a forward pass with matrices [B, H, ...].
 
-    A step reads a matrix with two vectors and adds an outer product to it: for each element three
-    multiplications and three additions; the rest is small beside that. What a kernel recomputes
-    does not count.
+    A step reads a matrix with two vectors and adds an outer product to it: three multiplications
+    and three additions for each element; the rest is small beside that. What a kernel computes
+    again does not count.
     """
     return 6 * math.prod(matrices) * steps
 
@@ -36,7 +34,7 @@ def count_flops(work: Work) -> int:
     """
     ops = torch.ops
     formulas: dict[Any, Callable[..., int]] = {
-        # The matrices' place among the arguments, and how often the forward pass's are done.
+        # The position of the matrices among the arguments, and how often the forward pass is done.
         ops.srwm.forward: _formula(3, 1),
         ops.srwm.backward: _formula(3, BACKWARD),
         ops.delta.forward: _formula(5, 1),
@@ -45,6 +43,15 @@ def count_flops(work: Work) -> int:
     with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         work()
     return counter.get_total_flops()
+
+
+def _formula(matrices: int, times: int) -> Callable[..., int]:
+    """Return a formula of the shapes of an op's arguments, the second of which is [T, ...]."""
+
+    def flops(*shapes: Any, **_: Any) -> int:
+        return times * fast_weight_flops(shapes[matrices], steps=shapes[1][0])
+
+    return flops
 
 
 def matmul_rate(dtype: torch.dtype, device: torch.device, seconds: float) -> float:
@@ -65,21 +72,11 @@ def copy_rate(device: torch.device, seconds: float) -> float:
     return source.nbytes / _fastest(lambda: target.copy_(source), device, seconds)
 
 
-def _formula(matrices: int, times: int) -> Callable[..., int]:
-    """Return a formula of the shapes of an op's arguments, the second of which is [T, ...]."""
-
-    def flops(*shapes: Any, **_: Any) -> int:
-        return times * fast_weight_flops(shapes[matrices], steps=shapes[1][0])
-
-    return flops
-
-
 def _fastest(work: Work, device: torch.device, seconds: float) -> float:
-    """Return the seconds of the fastest call: what the machine does besides only slows."""
+    """Return the seconds of the fastest call: other work on the machine can only slow it."""
     work()
-    times: list[float] = []
-    ends = time.perf_counter() + seconds
-    while len(times) < FEWEST_TRIES or time.perf_counter() < ends:
+    times = []
+    for _ in rounds(seconds):
         started = wall_clock(device)
         work()
         times.append(wall_clock(device) - started)

@@ -1,4 +1,4 @@
-"""What `srwm bench core` runs: the sizes, and the ops on random arguments."""
+"""Define what `srwm bench core` runs: the sizes, and the ops on random arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from launch.machine.timing import Work
 
 
 class Unroll(NamedTuple):
-    """The size of an op's problem: T, B, H and D; outputs are of size D too."""
+    """The size of an op's problem: T, B, H and D; outputs have size D too."""
 
     steps: int
     batch: int
@@ -26,14 +26,13 @@ class Unroll(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is measured, and for how many seconds in all."""
+    """What is measured: the cores and ops on `unroll`, the fused ops on two more unrolls."""
 
     agent: AgentConfig
     inputs: int  # features that a core reads
     unroll: Unroll
     long: Unroll
     wide: Unroll
-    seconds: float
 
 
 _GPU = Problem(
@@ -42,17 +41,16 @@ _GPU = Problem(
     unroll=Unroll(50, 32, 8, 16),
     long=Unroll(4096, 32, 8, 16),
     wide=Unroll(50, 1024, 16, 16),
-    seconds=60,
 )
 PAPER = {
     "cuda": _GPU,
     "cpu": replace(_GPU, long=Unroll(4096, 4, 8, 16), wide=Unroll(50, 128, 16, 16)),
 }
-"""The paper's network and unroll, and two more unrolls, which a CPU gets with smaller batches."""
+"""By device: the paper's network and unroll, and two more unrolls, smaller on a CPU."""
 
 
 class Op(NamedTuple):
-    """An op, and how to draw its arguments; those with a gradient are the ones that learn."""
+    """An op, and how to draw its arguments; those that learn require a gradient."""
 
     call: Callable[..., tuple[Tensor, Tensor]]
     draw: Callable[[Unroll, torch.device], tuple[Tensor, ...]]
@@ -84,10 +82,10 @@ OPS = {"srwm": Op(srwm, draw_srwm), "delta": Op(delta, draw_delta)}
 
 
 def passes(run: Callable[[], Tensor], inputs: Sequence[Tensor]) -> dict[str, Work]:
-    """Return the work of `run`'s passes.
+    """Return the passes of `run` as pieces of work.
 
-    `forward` is without gradients, `kept` is with what a backward pass will need, and `both` goes
-    back to `inputs` from a random cotangent.
+    `forward` is without gradients, `kept` keeps what a backward pass needs, and `both` goes back to
+    `inputs` from a random cotangent.
     """
     with torch.no_grad():
         cotangent = torch.randn_like(run())

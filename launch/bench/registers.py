@@ -1,11 +1,11 @@
-"""What the kernels take of a GPU's registers, from the compiler's log; no GPU is needed.
+"""Measure the GPU registers that the kernels take, from the compiler's log; no GPU is needed.
 
 python -m launch.bench.registers docs/results/bench/registers.json
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -15,14 +15,11 @@ import torch
 
 from agents.ops.kernels import cuda
 from agents.ops.kernels.spec import Spec
+from launch.report.files import write_json
 
 ARCHITECTURES = ["sm_80", "sm_90"]  # A100, H100
-SIZES = [
-    (16, 16),
-    (16, 49),
-    (24, 24),
-    (32, 32),
-]  # D, E; 49 is what a self-referential Delta Net has
+# D, E; a self-referential Delta Net has E = 49
+SIZES = [(16, 16), (16, 49), (24, 24), (32, 32)]
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SOURCES = {"srwm.cpp": lambda size, outputs: 2 * size + outputs + 4, "delta.cpp": lambda _, e: e}
 
@@ -66,17 +63,14 @@ def _number(pattern: str, text: str) -> int:
 def main(target: Path) -> None:
     """Write the usage of every kernel, and print it."""
     rows = []
-    for source in SOURCES:
-        for size, outputs in SIZES:
-            for dtype in TYPES:
-                for architecture in ARCHITECTURES:
-                    entries = usage(source, size, outputs, dtype, architecture)
-                    for entry, used in entries.items():
-                        row = {"entry": entry, "D": size, "E": outputs, "dtype": dtype}
-                        rows.append({**row, "architecture": architecture, **used._asdict()})
-                        print(*rows[-1].values(), sep="\t")
-    lines = ",\n ".join(map(json.dumps, rows))
-    target.write_text(f"[{lines}]\n")
+    for source, (size, outputs), dtype, architecture in itertools.product(
+        SOURCES, SIZES, TYPES, ARCHITECTURES
+    ):
+        for entry, used in usage(source, size, outputs, dtype, architecture).items():
+            row = {"entry": entry, "D": size, "E": outputs, "dtype": dtype}
+            rows.append({**row, "architecture": architecture, **used._asdict()})
+            print(*rows[-1].values(), sep="\t")
+    write_json(target, rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Actors that stand in for workers and learner, so that only the driver has something to do.
+"""Actors in place of workers and learner, so that only the driver has work to do.
 
 Each is a process of its own, and the workers do not import torch: they start sooner and take less
-memory. What the driver is given is as in a run: a reference to what lies in the object store, and a
-few bytes about it, which come with Ray's reply.
+memory. What the driver gets is as in a run: a reference to data in the object store, and a few
+bytes about it, which come with Ray's reply.
 """
 
 from __future__ import annotations
@@ -23,19 +23,16 @@ WEIGHTS_BYTES = 1 << 18
 
 
 class ReplayWorker:
-    """Returns the frames that one environment saw in a rollout, time and again.
+    """Returns the frames that one environment saw in a rollout, again and again.
 
-    It is a new object each time, as a worker's. The driver never opens it, so its size does not
-    matter to it as long as it lies in the object store; copies of whole rollouts would take from
-    the driver the cores that it shares with the workers.
+    Each call makes a new object, as in a run. The driver never opens it, so its size does not
+    matter as long as it lies in the object store; copies of the frames of all environments (20 MB)
+    would take the cores that the driver shares with the workers.
     """
-
-    columns = 1
 
     def __init__(self, config: dict[str, Any], index: int, restart: int) -> None:
         rng = np.random.default_rng(index)
-        shape = (STEPS + 1, self.columns, *OBSERVATION)
-        self.frames = rng.integers(256, size=shape, dtype=np.uint8)
+        self.frames = rng.integers(256, size=(STEPS + 1, 1, *OBSERVATION), dtype=np.uint8)
 
     def node(self) -> str:
         """Return where this runs."""
@@ -43,24 +40,18 @@ class ReplayWorker:
 
     @ray.method(num_returns=2)
     def rollout(self, weights: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], RolloutInfo]:
-        """Return the recorded frames [T+1, N, H, W, C], whatever the weights."""
+        """Return the recorded frames [T+1, 1, H, W, C], whatever the weights."""
         return self.frames, RolloutInfo(ENVS, [], 0.0)
 
 
-class WholeReplayWorker(ReplayWorker):
-    """Returns the frames of all environments of a rollout: 20 MB are copied for each."""
-
-    columns = ENVS
-
-
 class CountingLearner:
-    """Counts updates, and opens no rollout; each makes new weights."""
+    """Counts updates, and opens no rollout; each update makes new weights."""
 
     def __init__(self, config: dict[str, Any], rank: int) -> None:
         self.updates = 0
 
     def start(self, place: None, saved: None) -> None:
-        """There is nobody to meet."""
+        """Do nothing: there are no other learners to meet."""
 
     def state(self) -> dict[str, int]:
         """Return the counters, which are all that there is."""
@@ -83,5 +74,5 @@ class CountingLearner:
         return report, self.weights() if publish else None, kept
 
     def weights(self) -> NDArray[np.uint8]:
-        """Return what stands for parameters."""
+        """Return as many bytes as parameters would have."""
         return np.zeros(WEIGHTS_BYTES, np.uint8)

@@ -1,4 +1,4 @@
-"""Watch the memory of every process of a run, and draw it beside the run's frames per second.
+"""Record the memory of every process of a run, and draw it below the run's frames per second.
 
     srwm train paper-easy6 run_dir=runs/soak &
     python -m launch.bench.soak watch $! memory.jsonl     # until the run ends
@@ -22,25 +22,24 @@ import numpy as np
 import psutil
 from matplotlib.figure import Figure
 
+from launch.machine.facts import memory_mb
+from launch.report.files import read_rows
+
 EVERY = 10.0  # seconds
 WARM_UP = 300.0  # seconds in which caches and queues fill
 
 
 def watch(pid: int, target: Path) -> None:
-    """Write one line of memory in MB by process each ten seconds, until the driver has ended."""
+    """Write a line of memory in MB by process every ten seconds, until the driver has ended."""
     driver = psutil.Process(pid)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w") as file, suppress(psutil.NoSuchProcess):
         while driver.status() != psutil.STATUS_ZOMBIE:
             memory = {}
-            for process in (driver, *driver.children(recursive=True)):
-                try:
-                    # Shared pages, those of rollouts, are counted once over all processes.
-                    mb = process.memory_full_info().pss / 1e6
+            for process, mb in memory_mb(driver).items():
+                with suppress(psutil.Error):
                     name = "driver" if process == driver else _name(process)
                     memory[f"{name} {process.pid}"] = round(mb, 1)
-                except psutil.Error:
-                    continue
             file.write(json.dumps({"time": time.time(), "memory": memory}) + "\n")
             file.flush()
             time.sleep(EVERY)
@@ -48,7 +47,7 @@ def watch(pid: int, target: Path) -> None:
 
 def draw(samples: Path, run: Path, target: Path) -> None:
     """Draw what `watch` saw of a run, and print how its memory rises."""
-    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    lines = read_rows(samples)
     times = np.array([line["time"] for line in lines])
     minutes = (times - times[0]) / 60
     memory: dict[str, list[float]] = defaultdict(lambda: [np.nan] * len(lines))
@@ -59,8 +58,7 @@ def draw(samples: Path, run: Path, target: Path) -> None:
     alive = np.array([len(line["memory"]) for line in lines])
     total = np.array([sum(line["memory"].values()) for line in lines])
     total[alive < np.median(alive)] = np.nan
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if "time/elapsed" in row]
+    rows = [row for row in read_rows(run / "metrics.jsonl") if "time/elapsed" in row]
     # The run's clock does not say when it began: its last row is written as it ends.
     elapsed = np.array([row["time/elapsed"] for row in rows])
     at = (elapsed - elapsed[-1]) / 60 + minutes[-1]

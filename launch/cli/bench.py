@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from launch.cli.terminal import console, help_without_command, json_option, notes, write_json
+from launch.cli.terminal import console, help_without_command, json_option, notes
 from launch.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _positive_integers(_: click.Context, option: click.Parameter, text: str) -> list[int]:
@@ -21,68 +28,98 @@ def _positive_integers(_: click.Context, option: click.Parameter, text: str) -> 
     return numbers
 
 
+class Result(Protocol):
+    """What a benchmark returns."""
+
+    def tables(self) -> list[Table]:
+        """Return what is printed."""
+
+    def summary(self) -> str:
+        """Return one line that says what follows from it."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what is written as JSON."""
+
+
+def _report(result: Result, file: Path | None, **more: object) -> None:
+    """Print a result, and write it with the machine that it belongs to."""
+    from launch.machine.facts import machine
+    from launch.report.files import write_json
+
+    for table in result.tables():
+        console.print(table)
+        console.print()
+    console.print(result.summary(), soft_wrap=True, highlight=False)
+    if file:
+        write_json(file, {**machine(), **result.as_dict(), **more})
+
+
+def _measuring(part: str) -> None:
+    notes.print(f"measuring {part}")
+
+
+def _seconds(default: float, text: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--seconds", default=default, show_default=True, type=click.FloatRange(1), help=text
+    )
+
+
+def _of_a_run(default: str) -> Callable[[Command], Command]:
+    """Add the arguments that name a configuration."""
+
+    def add(command: Command) -> Command:
+        command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")(command)
+        return click.argument("config", default=default)(command)
+
+    return add
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def bench(context: click.Context) -> None:
-    """Measure how fast it is here, and how well the cores remember."""
+    """Measure speed here, and how well the cores remember."""
     help_without_command(context)
 
 
 @bench.command("e2e")
-@click.argument("config", default="quickstart")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
-@click.option("--seconds", default=60.0, type=click.FloatRange(1), help="Of the whole at work.")
+@_of_a_run("quickstart")
+@_seconds(60, "Duration of the measurement of the whole.")
 @json_option
 def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
-    """Measure environments, acting, staging, learning alone, then all of it together."""
-    from launch.bench import e2e as measure
+    """Measure environments, acting, staging and learning alone, then all of it together."""
+    from launch.bench.e2e import end_to_end as measure
     from launch.config.source import load_config
     from launch.prepare import prepare
 
     run = prepare(load_config(config, overrides)).config
-    result = measure.end_to_end(run, seconds, lambda name: notes.print(f"measuring {name}"))
-    console.print(measure.result_table(result))
-    console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    write_json(file, result.as_dict())
+    _report(measure(run, seconds, _measuring), file, config=run.model_dump(mode="json"))
 
 
 @bench.command("core")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@_seconds(60, "Duration of all measurements; each part is measured at least five times.")
 @json_option
-def core(device: str, file: Path | None) -> None:
+def core(device: str, seconds: float, file: Path | None) -> None:
     """Measure every core and its kernels, against plain PyTorch and the LSTM."""
     from launch.bench.core import core_speed
-    from launch.bench.core_report import result_tables
     from launch.bench.problems import PAPER
-    from launch.bench.targets import verdict
 
-    problem = PAPER[device]
-    result = core_speed(device, problem, lambda name: notes.print(f"measuring {name}"))
-    for table in result_tables(result):
-        console.print(table)
-        console.print()
-    console.print(verdict(result.figures), soft_wrap=True, highlight=False)
-    write_json(file, result.as_dict(problem))
+    _report(core_speed(device, PAPER[device], seconds, _measuring), file)
 
 
 @bench.command("learner")
-@click.argument("config", default="paper-easy6")
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
-@click.option("--seconds", default=30.0, type=click.FloatRange(1), help="Of updates.")
+@_of_a_run("paper-easy6")
+@_seconds(30, "Duration of the measurement of updates.")
 @json_option
 def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
-    """Measure a learner update by its parts, against what the device does at its best."""
-    from launch.bench import learner as measure
+    """Measure a learner update by its parts, against the best rates of the device."""
+    from launch.bench.learner import learner_speed
     from launch.config.source import load_config
     from launch.prepare import prepare
 
     run = prepare(load_config(config, overrides)).config
-    result = measure.learner_speed(run, seconds, lambda name: notes.print(f"measuring {name}"))
-    for table in measure.result_tables(result):
-        console.print(table)
-        console.print()
-    console.print(measure.verdict(result), soft_wrap=True, highlight=False)
-    write_json(file, result.as_dict(run))
+    result = learner_speed(run, seconds, _measuring)
+    _report(result, file, config=run.model_dump(mode="json"))
 
 
 @bench.command("scale")
@@ -91,20 +128,15 @@ def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path 
     default="1,2,4,8,16,32,64",
     show_default=True,
     callback=_positive_integers,
-    help="How many there are, each number in its turn; each is a process of 0.1 GB.",
+    help="Numbers of workers, measured one after the other; a worker is a process of 0.1 GB.",
 )
-@click.option("--seconds", default=5.0, type=click.FloatRange(1), help="Of each number of workers.")
-@click.option("--whole", is_flag=True, help="Copy whole rollouts, not one environment's frames.")
+@_seconds(5, "Duration of the measurement of each number of workers.")
 @json_option
-def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) -> None:
+def scale(workers: list[int], seconds: float, file: Path | None) -> None:
     """Measure what a rollout costs the driver of a run, with simulated workers."""
-    from launch.bench import scale as measure
-    from launch.bench.targets import verdict
+    from launch.bench.scale import scale as measure
 
-    result = measure.scale(workers, seconds, whole, lambda name: notes.print(f"measuring {name}"))
-    console.print(measure.result_table(result))
-    console.print(verdict(result.figures), soft_wrap=True, highlight=False)
-    write_json(file, result.as_dict())
+    _report(measure(workers, seconds, _measuring), file)
 
 
 @bench.command("recall")
@@ -115,16 +147,16 @@ def scale(workers: list[int], seconds: float, whole: bool, file: Path | None) ->
     "tasks",
     multiple=True,
     metavar="NAME",
-    help="Configuration of one task, may be repeated; by default tmaze and the three of recall.",
+    help="Configuration of one task; may be repeated. Default: tmaze and the three of recall.",
 )
 @click.option(
-    "--core", "cores", multiple=True, metavar="NAME", help="May be repeated; by default all cores."
+    "--core", "cores", multiple=True, metavar="NAME", help="May be repeated. Default: all cores."
 )
 @click.option(
     "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds 1 to this number."
 )
 @click.option(
-    "--processes", type=click.IntRange(1), help="Runs at a time; by default one for each CPU."
+    "--processes", type=click.IntRange(1), help="Runs at a time. Default: one for each CPU."
 )
 def recall(
     folder: Path,
@@ -136,14 +168,14 @@ def recall(
 ) -> None:
     """Train every core on tasks that only a memory solves; write curves and a picture to FOLDER.
 
-    KEY=VALUE changes the configuration of every run. Repeat the command to go on after an
-    interruption: a curve that is there is not made again.
+    KEY=VALUE changes the configuration of every run. Repeat the command to continue after an
+    interruption: it keeps the curves that FOLDER holds.
     """
     from rich.progress import Progress
 
     from agents.cores import CORES
-    from launch.bench import recall as measure
     from launch.flow.resources import cpu_count
+    from launch.sweep import recall as measure
 
     cells = [
         measure.Cell(task, core, seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from launch.cli.terminal import console, json_option, notes, write_json
+from launch.cli.terminal import console, json_option, notes
 
 
 @click.command("eval")
@@ -22,9 +22,11 @@ def evaluate(
 ) -> None:
     """Play complete episodes with the agent of a RUN folder and print its scores."""
     from launch import api
+    from launch.report.files import write_json
     from launch.report.table import score_table
 
     result = api.evaluate(run, splits, episodes, seed, notes)
     console.print(score_table(result.scores))
-    scores = [score._asdict() for score in result.scores]
-    write_json(file, {"run": run, **result._asdict(), "scores": scores})
+    if file:
+        scores = [score._asdict() for score in result.scores]
+        write_json(file, {"run": run, **result._asdict(), "scores": scores})

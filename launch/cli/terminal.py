@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from launch.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 console = Console()
 notes = Console(stderr=True)
@@ -35,12 +30,6 @@ json_option = click.option(
     callback=file_in_a_folder,
     help="Write the figures here too.",
 )
-
-
-def write_json(file: Path | None, figures: dict[str, object]) -> None:
-    """Write figures to the file that `json_option` named, if it did."""
-    if file:
-        file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def help_without_command(context: click.Context) -> None:

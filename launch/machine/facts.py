@@ -1,4 +1,4 @@
-"""What a figure belongs to: the day, the machine and the versions."""
+"""Describe this machine: the date, the hardware and the versions that a measurement belongs to."""
 
 from __future__ import annotations
 
@@ -24,13 +24,21 @@ def machine() -> dict[str, object]:
     }
 
 
-def memory_gb() -> float:
-    """Return the resident memory of this process and its descendants, shared pages counted once."""
-    me = psutil.Process()
-    total = 0
-    for process in (me, *me.children(recursive=True)):
+def memory_mb(process: psutil.Process) -> dict[psutil.Process, float]:
+    """Return the resident MB of a process and each of its descendants.
+
+    Shared pages are divided among the processes that share them (PSS), so that the sum is the
+    memory of all.
+    """
+    used = {}
+    for one in (process, *process.children(recursive=True)):
         try:
-            total += process.memory_full_info().pss
-        except psutil.NoSuchProcess:
+            used[one] = one.memory_full_info().pss / 1e6
+        except psutil.Error:  # it has just ended
             continue
-    return total / 1e9
+    return used
+
+
+def memory_gb() -> float:
+    """Return the resident memory of this process and all of its descendants."""
+    return sum(memory_mb(psutil.Process()).values()) / 1e3

@@ -1,23 +1,30 @@
-"""Times of small pieces of work on a machine that others use too."""
+"""Time small pieces of work on a machine that others use too."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-import subprocess
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
 
-from agents.cpu_info import cpu_fields
-
 Work = Callable[[], object]
 Key = TypeVar("Key", bound=Hashable)
 
-SHORTEST_SAMPLE = 2e-3  # seconds: a call that takes less is repeated, so that a clock can tell it
+SHORTEST_SAMPLE = 2e-3  # seconds: a call that takes less is repeated, so that a clock resolves it
 FEWEST_ROUNDS = 5
+
+
+def rounds(seconds: float, fewest: int = FEWEST_ROUNDS) -> Iterator[int]:
+    """Count from 0 until `seconds` have passed, but at least to `fewest` - 1."""
+    started = time.perf_counter()
+    for number in itertools.count():
+        if number >= fewest and time.perf_counter() - started >= seconds:
+            return
+        yield number
 
 
 def medians(
@@ -25,46 +32,70 @@ def medians(
 ) -> dict[Key, float]:
     """Return the median of the seconds that a call of each candidate takes.
 
-    They take turns, round after round for so many seconds, so that what else the machine does slows
-    all of them alike. On a CPU it is the processor's time, which others on the same core do not
-    lengthen and which is the clock's for one thread; on a GPU the clock's, until its work is done.
+    The candidates take turns, round after round, so that other work on the machine slows all of
+    them alike (`torch.utils.benchmark` times one after the other). On a CPU the clock counts the
+    time of this process only; on a GPU it is the host's, until the work is done.
     """
     repeats = {}
     for name, work in candidates.items():
         work()  # compiles, allocates
         repeats[name] = math.ceil(SHORTEST_SAMPLE / _seconds(work, 1, device))
     samples: dict[Key, list[float]] = {name: [] for name in candidates}
-    rounds, started = 0, time.perf_counter()
-    while rounds < FEWEST_ROUNDS or time.perf_counter() - started < seconds:
+    for _ in rounds(seconds):
         for name, work in candidates.items():
             samples[name].append(_seconds(work, repeats[name], device))
-        rounds += 1
     return {name: statistics.median(values) for name, values in samples.items()}
 
 
 def _seconds(work: Work, repeats: int, device: torch.device) -> float:
-    started = _now(device)
+    clock = time.process_time if device.type == "cpu" else lambda: wall_clock(device)
+    started = clock()
     for _ in range(repeats):
         work()
-    return (_now(device) - started) / repeats
+    return (clock() - started) / repeats
 
 
 def wall_clock(device: torch.device) -> float:
-    """Return seconds of the host's clock, once the device has done what it was given."""
+    """Return seconds of the host's clock, after the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
-def _now(device: torch.device) -> float:
-    return time.process_time() if device.type == "cpu" else wall_clock(device)
+class Stopwatch:
+    """Sums the seconds between laps by the part of the work that each lap belongs to.
+
+    On a GPU the laps are events in its stream, and nothing waits for them: time in which the GPU
+    waits for the next kernel from Python counts for the part that it waits in.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._laps: list[tuple[str, float, torch.cuda.Event | None]] = []
+
+    def lap(self, part: str) -> None:
+        """End a lap, which belongs to `part`; the first call only starts the watch."""
+        event = None
+        if self._device.type == "cuda":
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+        self._laps.append((part, time.perf_counter(), event))
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each part; their sum is the time from first lap to last."""
+        wall_clock(self._device)
+        seconds: dict[str, float] = {}
+        for (_, start, before), (part, end, after) in itertools.pairwise(self._laps):
+            took = before.elapsed_time(after) / 1e3 if before and after else end - start
+            seconds[part] = seconds.get(part, 0.0) + took
+        return seconds
 
 
 def replayed(work: Work) -> Work:
-    """Return `work` as a CUDA graph, which takes the GPU's time and none of Python's."""
+    """Return `work` as a CUDA graph, which takes the time of the GPU and none of Python."""
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):  # what a first call does cannot be captured
+    with torch.cuda.stream(aside):  # a graph cannot capture what only a first call does
         for _ in range(3):
             work()
     torch.cuda.current_stream().wait_stream(aside)
@@ -75,7 +106,7 @@ def replayed(work: Work) -> Work:
 
 
 def saved_bytes(work: Work) -> int:
-    """Return the bytes that `work` keeps for a backward pass, shared storage counted once."""
+    """Return the bytes that `work` keeps for a backward pass; shared storage counts once."""
     storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used twice
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -86,27 +117,3 @@ def saved_bytes(work: Work) -> int:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         work()
     return sum(storage.nbytes() for storage in storages.values())
-
-
-def clock(device: torch.device, work: Work) -> tuple[float | None, str]:
-    """Return the device's clock in Hz while it is at `work`, and where that was read.
-
-    In a virtual machine the CPU's may be the nominal one. None if it cannot be read.
-    """
-    if device.type == "cpu":
-        work()
-        rates = [float(value) for value in cpu_fields("cpu MHz")]
-        return (max(rates) * 1e6 if rates else None), "/proc/cpuinfo, cpu MHz"
-    uuid = torch.cuda.get_device_properties(device).uuid
-    command = ["nvidia-smi", f"--id=GPU-{uuid}", "--query-gpu=clocks.sm"]
-    command.append("--format=csv,noheader,nounits")
-    source = "nvidia-smi, clocks.sm, under load"
-    try:
-        question = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    except OSError:
-        return None, source
-    while question.poll() is None:
-        work()
-        torch.cuda.synchronize(device)
-    answer = question.communicate()[0].strip()
-    return (float(answer) * 1e6 if answer.isdecimal() else None), source

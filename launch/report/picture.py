@@ -25,7 +25,6 @@ from launch.play.trace import Trace
 WIDTH = 12  # inches
 # Inches of a part, without what is written around it, which takes about a gap.
 SCREEN, VALUE, HEAD, GAP, HEADING = 3.2, 0.9, 0.17, 0.5, 0.8
-PADDING: dict[str, Any] = {"w_pad": 0.15, "h_pad": 0.1}
 PICTURE_DPI, VIDEO_DPI = 100, 80
 
 FRAMES = 10  # in the strip above the picture
@@ -61,7 +60,8 @@ def sheet(heights: Sequence[float], title: str, note: str, dpi: int) -> tuple[Fi
     """
     height = HEADING + sum(heights) + GAP * len(heights)
     even = round(height * dpi / 2) * 2  # pixels: video codecs want even numbers of them
-    figure = Figure((WIDTH, even / dpi), dpi=dpi, layout=ConstrainedLayoutEngine(**PADDING))
+    layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1)  # inches
+    figure = Figure((WIDTH, even / dpi), dpi=dpi, layout=layout)
     # The empty second line is room for the note.
     heading = figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=15, weight="bold")
     figure.add_artist(Annotation(note, (0, 0.1), xycoords=heading, fontsize=9, color="0.35"))

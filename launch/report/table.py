@@ -1,4 +1,4 @@
-"""Tables for the terminal."""
+"""Build tables for the terminal."""
 
 from __future__ import annotations
 
@@ -9,40 +9,36 @@ from rich.table import Table
 from envs import NORMALISATION
 from launch.play.evaluate import Score, mean_normalised
 
+Column = tuple[str, str]
+"""A title, and how numbers are written (such as ",.0f"); "" for a column of text."""
 
-def table(labels: Sequence[str], numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table whose first columns are labels and the others numbers."""
-    made = Table(box=None, header_style="bold")
-    for label in labels:
-        made.add_column(label)
-    for number in numbers:
-        made.add_column(number, justify="right")
+
+def table(
+    columns: Sequence[Column], rows: Iterable[Sequence[object]], caption: str | None = None
+) -> Table:
+    """Return a table; numbers stand on the right, None is a dash, a text stays as it is."""
+    made = Table(box=None, header_style="bold", caption=caption)
+    for title, form in columns:
+        made.add_column(title, justify="right" if form else "left")
     for row in rows:
-        made.add_row(*row)
+        cells = zip(row, columns, strict=True)
+        made.add_row(*(_cell(value, form) for value, (_, form) in cells))
     return made
+
+
+def _cell(value: object, form: str) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else format(value, form)
 
 
 def score_table(scores: list[Score]) -> Table:
     """Return the scores as a table, with each split's mean normalised score below it."""
-    table = Table(box=None, header_style="bold", caption=f"normalised: {NORMALISATION}")
-    table.add_column("split")
-    table.add_column("game")
-    for title in ("episodes", "mean return", "± s.e.", "normalised"):
-        table.add_column(title, justify="right")
+    rows: list[tuple[object, ...]] = []
     for split in dict.fromkeys(score.split for score in scores):
-        rows = [score for score in scores if score.split == split]
-        for s in rows:
-            table.add_row(
-                s.split,
-                s.task,
-                str(s.episodes),
-                f"{s.mean:.2f}",
-                _format(s.standard_error, 2),
-                _format(s.normalised),
-            )
-        table.add_row(split, "mean", "", "", "", _format(mean_normalised(rows)), end_section=True)
-    return table
-
-
-def _format(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+        played = [score for score in scores if score.split == split]
+        rows += [tuple(score) for score in played]
+        rows.append((split, "mean", "", "", "", mean_normalised(played)))
+    columns = [("split", ""), ("game", ""), ("episodes", "d"), ("mean return", ".2f")]
+    columns += [("± s.e.", ".2f"), ("normalised", ".3f")]
+    return table(columns, rows, caption=f"normalised: {NORMALISATION}")

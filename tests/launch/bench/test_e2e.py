@@ -6,7 +6,7 @@ import json
 import pytest
 
 from launch.bench import e2e
-from launch.bench.e2e import EndToEnd, Parts, result_table, verdict
+from launch.bench.e2e import EndToEnd, Parts
 from launch.config.source import parse_config
 from tests.launch.runs import TMAZE, changed, main, write_config
 
@@ -46,10 +46,10 @@ def test_only_parts_on_the_same_processors_take_turns(
     assert measured.ratio == pytest.approx(0.086 * milliseconds)
 
 
-def test_the_verdict_names_the_slowest_part_or_the_waiting(monkeypatch):
-    assert verdict(result(monkeypatch)).startswith("bound by learning: ")
-    assert "31% of the bound is lost" in verdict(result(monkeypatch, total=63.0))
-    assert len(result_table(result(monkeypatch)).rows) == 4 + 4
+def test_the_summary_names_the_slowest_part_or_the_waiting(monkeypatch):
+    assert result(monkeypatch).summary().startswith("bound by learning: ")
+    assert "31% of the bound is lost" in result(monkeypatch, total=63.0).summary()
+    assert len(result(monkeypatch).tables()[0].rows) == 4 + 4
 
 
 def test_copies_to_a_gpu_can_be_what_binds(monkeypatch):
@@ -57,7 +57,7 @@ def test_copies_to_a_gpu_can_be_what_binds(monkeypatch):
     slow = Parts(environments=1000, acting=1000, staging=100, learning=1000)
     copying = dataclasses.replace(measured, before=slow, after=slow)
     assert copying.bound == pytest.approx(100)
-    assert verdict(copying).startswith("bound by staging: ")
+    assert copying.summary().startswith("bound by staging: ")
 
 
 @pytest.mark.slow

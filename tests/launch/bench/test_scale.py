@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from launch.bench.scale import Scale, ScaleRow, result_table
+from launch.bench.scale import Scale, ScaleRow
 from tests.launch.runs import ROOT
 
 
@@ -18,21 +18,18 @@ def row(workers, rate, seconds):
 
 
 def test_growth_is_from_the_fewest_to_the_most():
-    result = Scale(False, 5.0, [row(4, 700, 2e-3), row(1, 100, 1e-3), row(2, 900, 9e-3)])
-    rate, growth, of_ray = result.figures
-    assert (rate.value, rate.bound, rate.holds) == (700, 500, True)
-    assert (growth.value, growth.holds) == (2, False)
-    assert "4 workers / 1" in growth.name
-    assert (of_ray.value, of_ray.holds) == (0.7, False)
-    assert len(result_table(result).rows) == 3
+    result = Scale(5.0, [row(4, 700, 2e-3), row(1, 100, 1e-3), row(2, 900, 9e-3)])
+    assert "2.00 times as much with 4 workers as with 1" in result.summary()
+    assert "with 4 it reaches 0.70 of Ray alone" in result.summary()
+    (table,) = result.tables()
+    assert [*table.columns[3].cells] == ["2,000", "1,000", "9,000"]  # us of the driver
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("size", [[], ["--whole"]])
-def test_the_command_writes_what_it_prints(size, tmp_path):
+def test_the_command_writes_what_it_prints(tmp_path):
     ray_folder = tempfile.mkdtemp(prefix="srwm-", dir="/tmp")  # sockets: paths must be short
-    command = [sys.executable, "-m", "launch", "bench", "scale", "--workers", "1,3", *size]
+    command = [sys.executable, "-m", "launch", "bench", "scale", "--workers", "1,3"]
     try:
         ended = subprocess.run(
             [*command, "--seconds", "1", "--json", "scale.json"],
@@ -46,7 +43,6 @@ def test_the_command_writes_what_it_prints(size, tmp_path):
     assert ended.returncode == 0, ended.stderr
     result = json.loads((tmp_path / "scale.json").read_text())
     assert {"date", "cpu", "cores", "python", "torch", "ray"} <= result.keys()
-    assert result["whole"] == bool(size)
     assert (result["seconds"], result["rollout"]) == (1, [51, 32])
     assert [each["workers"] for each in result["rows"]] == [1, 3]
     for each in result["rows"]:
@@ -56,5 +52,5 @@ def test_the_command_writes_what_it_prints(size, tmp_path):
         assert each["ray_alone"] > 0
         assert 0 < each["flow_seconds"] < each["driver_seconds"]
         assert 0 < each["driver_gb"] < each["memory_gb"]
-    for figure in result["figures"]:
-        assert f"{figure['name']} {figure['value']:.2f}, wanted" in ended.stdout
+    one, three = (each["driver_seconds"] for each in result["rows"])
+    assert f"{three / one:.2f} times as much with 3 workers" in ended.stdout

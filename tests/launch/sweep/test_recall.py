@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from launch.bench.recall import Cell, result_picture, result_table, solved_at
 from launch.report.curves import Curve, Panel, common_axis, draw
+from launch.sweep.recall import Cell, result_picture, result_table, solved_at
 from tests.launch.runs import TMAZE, changed, main, write_config
 
 QUICK = changed(

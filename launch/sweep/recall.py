@@ -1,4 +1,4 @@
-"""The memory benchmark: tasks that only a memory solves, for every core, over several seeds."""
+"""`srwm bench recall`: train every core, over several seeds, on tasks that only a memory solves."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from launch.errors import RunError, UserError
 from launch.flow.local import LocalFlow
 from launch.machine.auto import resolve_auto
 from launch.report.curves import Curve, Panel, draw
+from launch.report.files import write_json
 from launch.report.table import table
 from learners import TrainingDivergedError
 
@@ -84,7 +85,8 @@ def run_grid(
             except TrainingDivergedError as error:
                 failed.append(f"{cell.task} {cell.core} seed {cell.seed}: {error}")
                 continue
-            _write(cell.file(folder), configs[cell], found[cell])
+            tree = {"config": configs[cell].model_dump(mode="json"), **found[cell]._asdict()}
+            write_json(cell.file(folder), tree)
             advance(cell, found[cell])
     except BaseException:
         for process in active_children():
@@ -101,17 +103,11 @@ def result_table(curves: dict[Cell, Curve]) -> Table:
     """Return a row for each task and core: when each seed solved it, and where they ended."""
     rows = []
     for (task, core), group in _grouped(curves).items():
-        solved = [solved_at(curve) for curve in group]
-        rows.append(
-            [
-                task,
-                core,
-                str(len(group)),
-                ", ".join("-" if at is None else f"{at:,}" for at in solved),
-                f"{statistics.fmean(curve.y[-1] for curve in group):.2f}",
-            ]
-        )
-    return table(["task", "core"], ["seeds", f"frames to {SOLVED}", "mean return at the end"], rows)
+        solved = ["-" if at is None else f"{at:,}" for at in map(solved_at, group)]
+        ended = statistics.fmean(curve.y[-1] for curve in group)
+        rows.append((task, core, len(group), ", ".join(solved), ended))
+    columns = [("task", ""), ("core", ""), ("seeds", "d"), (f"frames to {SOLVED}", "s")]
+    return table([*columns, ("mean return at the end", ".2f")], rows)
 
 
 def result_picture(curves: dict[Cell, Curve]) -> Figure:
@@ -145,14 +141,6 @@ def _config(cell: Cell, overrides: Sequence[str]) -> RunConfig:
     if len(config.envs.tasks) != 1:
         raise UserError(f"config {cell.task!r}: expected one task, found {len(config.envs.tasks)}")
     return config
-
-
-def _write(file: Path, config: RunConfig, curve: Curve) -> None:
-    """Keep a curve and what it was made with; a file that is there is whole."""
-    beside = file.with_suffix(".tmp")
-    tree = {"config": config.model_dump(mode="json"), **curve._asdict()}
-    beside.write_text(json.dumps(tree) + "\n")
-    beside.rename(file)
 
 
 def _read(file: Path, config: RunConfig) -> Curve:
