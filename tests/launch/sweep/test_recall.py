@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from launch.report.curves import Curve, Panel, common_axis, draw
+from launch.report.curves import Curve
 from launch.sweep.recall import Cell, result_picture, result_table, solved_at
 from tests.launch.runs import TMAZE, changed, main, write_config
 
@@ -91,20 +91,3 @@ def test_the_table_has_a_row_for_each_task_and_core():
     (axis,) = result_picture(curves).axes
     assert axis.get_title() == "maze"
     assert [line.get_label() for line in axis.lines] == ["srwm", "lstm"]
-
-
-def test_runs_of_one_group_are_brought_to_the_same_frames():
-    """Interpolated in between; one that ended early keeps its last value."""
-    x, runs = common_axis([Curve([0, 10], [0.0, 1.0]), Curve([5, 20], [0.5, 2.0])])
-    assert (x[0], x[-1]) == (5, 20)
-    np.testing.assert_allclose(runs[0], np.minimum(x / 10, 1))
-    np.testing.assert_allclose(runs[1], x / 10)
-
-
-def test_a_label_has_one_colour_in_all_charts():
-    curve = [Curve([0, 1], [0.0, 1.0])]
-    figure = draw(
-        [Panel("one", {"a": curve, "b": curve}), Panel("two", {"b": curve})], "frames", "return"
-    )
-    one, two = figure.axes
-    assert one.lines[1].get_color() == two.lines[0].get_color() != one.lines[0].get_color()
