@@ -62,7 +62,7 @@ class Scale:
     def tables(self) -> list[Table]:
         """Return a row for each number of workers."""
         columns = [("workers", "d"), ("rollouts/s", ",.0f"), ("Ray alone", ",.0f")]
-        columns += [("driver, us", ",.0f"), ("its own thread, us", ",.0f")]
+        columns += [("driver, us", ",.0f"), ("flow, us", ",.0f")]
         columns += [("driver, GB", ".2f"), ("all, GB", ".2f")]
         in_us = {"driver_seconds": 1e6, "flow_seconds": 1e6}
         rows = [
