@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agents.config import LSTMConfig, Positive, Scale, SRWMConfig, StackConfig, one_of
+from agents.config import LSTMConfig, OneOf, Positive, Scale, SRWMConfig, StackConfig
 from agents.registry import CORES
 
 NormName = Literal["batch", "instance"]
@@ -98,7 +98,7 @@ class ClassifierConfig(BaseModel):
 
     backbone: BackboneConfig = BackboneConfig()
     """From an image to features."""
-    core: Annotated[str, one_of(CORES)] = "srwm"
+    core: Annotated[str, OneOf(CORES)] = "srwm"
     """The memory: `lstm`, `delta`, `srwm`, `fake_srwm` or another registered core."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Of the backbone; core, head and losses are always float32. `auto` is what is faster here."""

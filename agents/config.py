@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from agents.registry import CORES, ENCODERS, Registry
 
@@ -102,21 +110,38 @@ class CoreSections(Protocol):
         """Of a core that a module of the user's own registers."""
 
 
-def one_of(registry: Registry[Any], *more: str) -> Any:
-    """Return what makes a string field accept names of `registry` and `more`.
+class OneOf:
+    """A string field that accepts the names of a registry.
 
     The registry is asked when a value is read, so that the parts of a user's own modules count.
     """
 
-    def check(value: str) -> str:
-        names = [*more, *registry]
+    def __init__(self, registry: Registry[Any], *more: str) -> None:
+        self.registry = registry
+        self.more = more
+
+    def names(self) -> list[str]:
+        """Return all names that are accepted now."""
+        return [*self.more, *self.registry]
+
+    def check(self, value: str) -> str:
+        """Return the name, or raise a ValueError that says the names and the nearest one."""
+        names = self.names()
         if value not in names:
             close = get_close_matches(value, names, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"{value!r} is none of {', '.join(names)}{hint}")
         return value
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": self.names()}
 
 
 class AgentConfig(BaseModel):
@@ -126,9 +151,9 @@ class AgentConfig(BaseModel):
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
     )
 
-    encoder: Annotated[str, one_of(ENCODERS, "auto")] = "auto"
+    encoder: Annotated[str, OneOf(ENCODERS, "auto")] = "auto"
     """The network that reads observations. `auto` is `impala` for images and `mlp` for vectors."""
-    core: Annotated[str, one_of(CORES)] = "srwm"
+    core: Annotated[str, OneOf(CORES)] = "srwm"
     """The recurrent core between the encoder and the heads."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the encoder; core, heads and losses are always float32. `auto` takes what is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,13 @@ def find_config(name: str) -> Path:
     raise UserError(f"config {name!r}: no such file, and none of that name among: {known}")
 
 
+def first_comment(path: Path) -> str:
+    """Return the first sentence of the comment that a configuration begins with."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
+    text = " ".join(line.lstrip("# ") for line in lines)
+    return re.split(r"(?<=\.)\s", text)[0]
+
+
 def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) -> AnyConfig:
     """Validate a tree of plain values after `key.key=value` overrides.
 
@@ -124,9 +132,15 @@ def override_keys(overrides: Sequence[str]) -> list[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 6e-4 as a string; everyone means the number."""
+    """YAML 1.1 reads 6e-4 as a string and 1.0e+6 as a fraction; everyone means the numbers."""
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        number: float = super().construct_yaml_float(node)
+        whole = "e" in node.value.lower() and number.is_integer()
+        return int(number) if whole else number
 
 
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
@@ -158,10 +172,19 @@ def _split(override: str) -> tuple[str, str]:
 
 def _explain(key: str, error: Any) -> str:
     if error["type"] == "extra_forbidden":
-        return f"{key}: there is no such key"
+        return f"{key}: there is no such key{_hint(key, error['input'])}"
     if error["type"] == "missing":
         return f"{key}: is required"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{key}: {message}" if key else message
     return f"{key}: {message[0].lower()}{message[1:]}, not {error['input']!r}"
+
+
+def _hint(key: str, value: Any) -> str:
+    """Say which key was probably meant; for an unknown section, also by the first key in it."""
+    from launch.config.reference import nearest  # reads the whole schema, so only when needed
+
+    names = [key, *(f"{key}.{name}" for name in value)] if isinstance(value, dict) else [key]
+    known = next(filter(None, map(nearest, names[:2])), None)
+    return f"; did you mean {known}?" if known else ""

@@ -94,6 +94,10 @@ def test_the_defaults_are_the_papers():
     [
         ("total_frames=2000", None, "total_frames", 2000),
         ("total_frames=2_000_000", None, "total_frames", 2_000_000),
+        ("total_frames=1e6", None, "total_frames", 1_000_000),
+        ("total_frames=2.5e+5", None, "total_frames", 250_000),
+        ("total_frames=1_0.0E3", None, "total_frames", 10_000),
+        ("learner.max_grad_norm=1e2", "learner", "max_grad_norm", 100.0),
         ("learner.learning_rate=6e-4", "learner", "learning_rate", 0.0006),
         ("learner.learning_rate=1E-3", "learner", "learning_rate", 0.001),
         ("learner.learning_rate=.001", "learner", "learning_rate", 0.001),
