@@ -1,34 +1,55 @@
-"""The command line: `srwm train`, `srwm eval`, `srwm trace`, `srwm bench`, `srwm doctor`."""
+"""The command line: `srwm train`, `srwm eval`, `srwm trace` and what helps with them."""
 
 from __future__ import annotations
 
 import logging
 import os
+import pkgutil
 import sys
 from typing import Any
 
 import click
 from rich.logging import RichHandler
 
-from launch.cli.bench import bench
-from launch.cli.doctor import doctor
-from launch.cli.evaluate import evaluate
 from launch.cli.output import keep_output_alive
 from launch.cli.terminal import console, help_without_command, notes
-from launch.cli.trace import trace
-from launch.cli.train import fewshot, train
 from launch.errors import RunError, UserError
 
+COMMANDS = {
+    "train": "launch.cli.train:train",
+    "fewshot": "launch.cli.train:fewshot",
+    "eval": "launch.cli.evaluate:evaluate",
+    "trace": "launch.cli.trace:trace",
+    "config": "launch.cli.config:config",
+    "configs": "launch.cli.config:configs",
+    "doctor": "launch.cli.doctor:doctor",
+    "bench": "launch.cli.bench:bench",
+}
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = pkgutil.resolve_name(COMMANDS[cmd_name])
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="srwm", prog_name="srwm")
 @click.pass_context
 def srwm(context: click.Context) -> None:
     """Train agents whose memory rewrites itself."""
     help_without_command(context)
-
-
-for command in (train, fewshot, evaluate, trace, bench, doctor):
-    srwm.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     # for off the core wherever others use the machine too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_output_alive()
-    # Environments of the user's own are found where the command is given, as with `python -m`.
+    # Modules of the user's own are found where the command is given, as with `python -m`.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     logging.basicConfig(
@@ -61,9 +82,25 @@ def main(arguments: list[str] | None = None) -> None:
         status = _end(2, str(error))
     except RunError as error:
         status = _end(1, str(error))
+    except click.NoSuchOption as error:
+        status = _end(2, _key_for(error, arguments or sys.argv[1:]) or error.format_message())
     except click.ClickException as error:
         status = _end(2, error.format_message())
     sys.exit(status)
+
+
+def _key_for(error: click.NoSuchOption, arguments: list[str]) -> str | None:
+    """Return how to set the key of the configuration that was given as an option: `--seed 3`."""
+    parameters = error.ctx.command.params if error.ctx else []
+    if error.possibilities or not any("KEY=VALUE" in (p.metavar or "") for p in parameters):
+        return None
+    from launch.config.reference import nearest
+
+    option = error.option_name
+    key = nearest(option.lstrip("-"))
+    words = " ".join(arguments).replace(f"{option}=", f"{option} ").split()
+    value = next(iter(words[words.index(option) + 1 :]), "VALUE") if option in words else "VALUE"
+    return key and f"{option}: there is no such option; did you mean {key}={value}?"
 
 
 def _end(status: int, message: str) -> int:

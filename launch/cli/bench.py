@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from launch.cli.completion import complete_config, complete_override
 from launch.cli.terminal import console, help_without_command, json_option, notes
 from launch.errors import UserError
 
@@ -68,8 +69,11 @@ def _of_a_run(default: str) -> Callable[[Command], Command]:
     """Add the arguments that name a configuration."""
 
     def add(command: Command) -> Command:
-        command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")(command)
-        return click.argument("config", default=default)(command)
+        overrides = click.argument(
+            "overrides", nargs=-1, metavar="[KEY=VALUE ...]", shell_complete=complete_override
+        )
+        config = click.argument("config", default=default, shell_complete=complete_config)
+        return config(overrides(command))
 
     return add
 
@@ -87,11 +91,14 @@ def bench(context: click.Context) -> None:
 @json_option
 def end_to_end(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
     """Measure environments, acting, staging and learning alone, then all of it together."""
-    from launch.bench.e2e import end_to_end as measure
     from launch.config.source import load_config
+
+    loaded = load_config(config, overrides)
+
+    from launch.bench.e2e import end_to_end as measure
     from launch.prepare import prepare
 
-    run = prepare(load_config(config, overrides)).config
+    run = prepare(loaded).config
     _report(measure(run, seconds, _measuring), file, config=run.model_dump(mode="json"))
 
 
@@ -113,11 +120,14 @@ def core(device: str, seconds: float, file: Path | None) -> None:
 @json_option
 def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
     """Measure a learner update by its parts, against the best rates of the device."""
-    from launch.bench.learner import learner_speed
     from launch.config.source import load_config
+
+    loaded = load_config(config, overrides)
+
+    from launch.bench.learner import learner_speed
     from launch.prepare import prepare
 
-    run = prepare(load_config(config, overrides)).config
+    run = prepare(loaded).config
     result = learner_speed(run, seconds, _measuring)
     _report(result, file, config=run.model_dump(mode="json"))
 
@@ -141,7 +151,7 @@ def scale(workers: list[int], seconds: float, file: Path | None) -> None:
 
 @bench.command("recall")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]", shell_complete=complete_override)
 @click.option(
     "--config",
     "tasks",

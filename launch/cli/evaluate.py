@@ -12,10 +12,22 @@ from launch.cli.terminal import console, json_option, notes
 @click.command("eval")
 @click.argument("run")
 @click.option(
-    "--split", "splits", multiple=True, metavar="NAME", help="May be repeated; by default all."
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Split of levels to play; may be repeated. By default all that the tasks have.",
 )
-@click.option("--episodes", default=100, type=click.IntRange(1), help="Complete episodes a game.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of the environments.")
+@click.option(
+    "--episodes",
+    default=100,
+    type=click.IntRange(1),
+    show_default=True,
+    help="Complete episodes of each game.",
+)
+@click.option(
+    "--seed", default=0, type=click.IntRange(0), show_default=True, help="Seed of the environments."
+)
 @json_option
 def evaluate(
     run: str, splits: tuple[str, ...], episodes: int, seed: int, file: Path | None

@@ -1,4 +1,4 @@
-"""What all commands share: where they print, and what they refuse."""
+"""Where all commands print, and the options that several share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ notes = Console(stderr=True)
 
 
 def file_in_a_folder(_: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
-    """Refuse before the work what could not be written after it."""
+    """Refuse a file that cannot be written, before the work is done."""
     if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
         raise UserError(
             f"{option.opts[0]} {file}: {file.parent} is not a folder that can be written to"
@@ -28,7 +28,7 @@ json_option = click.option(
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=file_in_a_folder,
-    help="Write the figures here too.",
+    help="Also write the results to this file, as JSON.",
 )
 
 

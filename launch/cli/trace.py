@@ -13,7 +13,9 @@ from launch.errors import UserError
 
 @click.command()
 @click.argument("run")
-@click.option("--task", required=True, metavar="GAME", help="One that the run trains on.")
+@click.option(
+    "--task", required=True, metavar="GAME", help="The game to play; one that the run trains on."
+)
 @click.option(
     "--out",
     "file",
@@ -22,8 +24,12 @@ from launch.errors import UserError
     callback=file_in_a_folder,
     help="FILE.png becomes the picture, FILE.mp4 the video; either ending may be given.",
 )
-@click.option("--split", default="train", show_default=True, metavar="NAME", help="Of the levels.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of the environment.")
+@click.option(
+    "--split", default="train", show_default=True, metavar="NAME", help="Split of levels to play."
+)
+@click.option(
+    "--seed", default=0, type=click.IntRange(0), show_default=True, help="Seed of the environment."
+)
 def trace(run: str, task: str, file: Path, split: str, seed: int) -> None:
     """Show how the agent of a RUN folder rewrites its own weights, in one episode of a game.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from launch.cli.completion import complete_config
 from launch.cli.terminal import console
 from launch.errors import UserError
 
@@ -24,7 +25,12 @@ def _command(name: str, help_text: str) -> Arguments:
                 help="Continue the run in run_dir if there is one, else start it: "
                 "the one line of a job that is queued again.",
             ),
-            click.argument("arguments", nargs=-1, metavar="[CONFIG] [KEY=VALUE ...]"),
+            click.argument(
+                "arguments",
+                nargs=-1,
+                metavar="[CONFIG] [KEY=VALUE ...]",
+                shell_complete=complete_config,
+            ),
         ):
             function = option(function)
         return click.command(name, help=help_text)(function)
@@ -79,6 +85,6 @@ def _run(
             f"expected one CONFIG, found {len(names)}: srwm {command} CONFIG [KEY=VALUE ...]"
         )
     config = expect(kind, load_any_config(names[0], overrides), f"config {names[0]!r}")
-    from launch import api
+    from launch import api  # imports torch, which takes seconds: a mistake is answered before
 
     api.train(config, names[0], console, auto_resume, own_process=True)

@@ -88,16 +88,35 @@ RESUME = ["train", "--resume", "run"]
 (TMAZE_ID,) = TMAZE["envs"]["tasks"]
 CASES = {
     # keys and values of a configuration
-    "unknown key": (small_config, [*TRAIN, "frames=3"], ["frames", "no such key"]),
+    "unknown key": (
+        small_config,
+        [*TRAIN, "frames=3"],
+        ["frames", "no such key; did you mean total_frames?\n"],
+    ),
     "unknown nested key": (
         small_config,
         [*TRAIN, "learner.lr=0.1"],
-        ["learner.lr", "no such key"],
+        ["learner.lr: there is no such key; did you mean learner.learning_rate?\n"],
     ),
     "unknown section": (
         small_config,
         [*TRAIN, "optimizer.lr=0.1"],
-        ["optimizer", "no such key"],
+        ["optimizer: there is no such key; did you mean learner.optimiser?\n"],
+    ),
+    "unknown section with a known key": (
+        small_config,
+        [*TRAIN, "qwertz.lr=0.1"],
+        ["qwertz: there is no such key; did you mean learner.learning_rate?\n"],
+    ),
+    "unknown key of a section of a section": (
+        small_config,
+        [*TRAIN, "agent.srwm.hiden_size=8"],
+        ["agent.srwm.hiden_size: there is no such key; did you mean agent.srwm.hidden_size?\n"],
+    ),
+    "unknown key that resembles none": (
+        small_config,
+        [*TRAIN, "qwertz=3"],
+        ["qwertz: there is no such key\n"],
     ),
     "key below a value": (
         small_config,
@@ -113,6 +132,11 @@ CASES = {
         small_config,
         [*TRAIN, "learner.batch_size=2.5"],
         ["learner.batch_size", "2.5"],
+    ),
+    "fraction with an exponent for a count": (
+        small_config,
+        [*TRAIN, "learner.batch_size=1.55e1"],
+        ["learner.batch_size", "15.5"],
     ),
     "truth for a count": (
         small_config,
@@ -276,6 +300,31 @@ CASES = {
     ),
     "unknown command": (small_config, ["trian", "c.yaml"], ["'trian'"]),
     "unknown option": (small_config, [*TRAIN, "--fast"], ["--fast"]),
+    "key as an option": (
+        small_config,
+        [*TRAIN, "--seed", "3"],
+        ["--seed: there is no such option; did you mean seed=3?\n"],
+    ),
+    "key with its value as an option": (
+        small_config,
+        [*TRAIN, "--learner.batch-size=8"],
+        ["--learner.batch-size", "did you mean learner.batch_size=8?\n"],
+    ),
+    "explanation of an unknown key": (
+        small_config,
+        ["config", "learner.lr"],
+        ["'learner.lr'", "as a key, did you mean learner.learning_rate?\n"],
+    ),
+    "value for the explanation of a key": (
+        small_config,
+        ["config", "seed", "seed=3"],
+        ["'seed=3'", "needs a CONFIG", "'seed' is a key"],
+    ),
+    "print of an invalid configuration": (
+        small_config,
+        ["config", "c.yaml", "seed=-1"],
+        ["seed", "-1"],
+    ),
     "option without its value": (small_config, ["train", "--resume"], ["--resume"]),
     # resume
     "resume of nothing": (small_config, RESUME, ["run", "not a run folder"]),
