@@ -30,24 +30,24 @@ from launch.machine.parts import acting_rate, apart, environments_rate, learning
 
 log = logging.getLogger(__name__)
 
-SIZES = {"cpu": (12, 24, 48, 96), "cuda": (48, 96, 192, 384, 768)}  # of a worker, as far as tried
-GOOD_ENOUGH = 0.9  # of the rate of the best size
-FEWEST_ENVIRONMENTS = 48  # of all workers: the paper's
-MOST_WORKERS = 256  # that a run grows to on a cluster, if it is given no number
-SECONDS = 1.0  # of each measurement of a worker
-LEARNING_SECONDS = 3.0  # an update takes up to a second or two on few cores
+SIZES = {"cpu": (12, 24, 48, 96), "cuda": (48, 96, 192, 384, 768)}  # environments of a worker
+GOOD_ENOUGH = 0.9  # share of the best size's rate at which a smaller size is preferred
+FEWEST_ENVIRONMENTS = 48  # of all workers together: the paper's number
+MOST_WORKERS = 256  # to which a run grows on a cluster, if `launch.workers` is no number
+SECONDS = 1.0  # length of each measurement of a worker
+LEARNING_SECONDS = 3.0  # length of the learner's: an update takes 1 to 2 s on few cores
 
 
 class Speed(NamedTuple):
-    """Frames per second of the parts alone; the last two only where workers are to be chosen."""
+    """Frames per second of the parts alone; the last two where the number of workers is open."""
 
-    acting: dict[int, float]  # of a worker, by the number of its environments
-    environments: float = math.nan  # of a worker
-    learning: float = math.nan  # of a learner, with its threads or its GPU
+    acting: dict[int, float]  # a worker's policy, by the number of its environments
+    environments: float = math.nan  # a worker's environments
+    learning: float = math.nan  # a learner with its threads or its GPU
 
 
 class Machine(NamedTuple):
-    """Where the parts run."""
+    """What this machine has for the parts."""
 
     cores: int
     gpus: int
@@ -172,7 +172,7 @@ def _multiple(number: int, of: int) -> int:
 
 
 def _measure(config: LoadedConfig, threads: int, workers: int | None, envs: int | None) -> Speed:
-    # One worker that has all tasks: what an environment costs differs by game.
+    # One worker plays all tasks, because games differ in what a step costs.
     tasks = len(config.envs.tasks)
     sizes = {_multiple(n, tasks) for n in ((envs,) if envs else SIZES[acting_device(config)])}
     torch.set_num_threads(threads)
