@@ -11,7 +11,7 @@ from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv, told_if_missing
 from envs.registry import import_procgen, register_env
 from envs.scores import NORMALISATION, normalise
 from envs.splits import SPLITS, overlaps, split_config
-from envs.suites import register_suite
+from envs.suites import Suite, register_suite
 from envs.vector import EnvSpec, Timestep, VectorEnv
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "EnvsConfig",
     "Episode",
     "EpisodeTracker",
+    "Suite",
     "Timestep",
     "VectorEnv",
     "env_spec",

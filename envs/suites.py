@@ -7,7 +7,6 @@ asked for a mode that a game does not have, it ends the process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Mode = Literal["easy", "hard", "memory", "exploration", "extreme"]
@@ -62,9 +61,9 @@ def modes_of(game: str) -> tuple[Mode, ...]:
 class Suite(NamedTuple):
     """Tasks that are trained together, and for games of ProcGen the levels that go with them."""
 
-    tasks: tuple[str, ...]
-    distribution_mode: Mode | None = None
-    num_levels: int | None = None
+    tasks: tuple[str, ...]  # names as in `envs.tasks`
+    distribution_mode: Mode | None = None  # None: the configuration says it
+    num_levels: int | None = None  # of training; None: the configuration says it
 
 
 SUITES = {
@@ -78,24 +77,12 @@ SUITES = {
 """The first two are the paper's (arXiv 2202.05780), the others ProcGen's own benchmark."""
 
 
-def register_suite(
-    name: str,
-    tasks: Sequence[str],
-    distribution_mode: Mode | None = None,
-    num_levels: int | None = None,
-) -> None:
+def register_suite(name: str, suite: Suite) -> None:
     """Register a suite: in `envs.tasks` its name stands for all of its tasks.
 
-    Args:
-        name: the name of the suite.
-        tasks: names of tasks, as in `envs.tasks`.
-        distribution_mode: of ProcGen's games; where it is None, the configuration says it.
-        num_levels: the number of ProcGen's training levels, likewise.
-
     Raises:
-        ValueError: if a game, or a suite of other tasks, has that name.
+        ValueError: if a game, or another suite, has that name.
     """
-    suite = Suite(tuple(tasks), distribution_mode, num_levels)
     if name in GAMES or SUITES.get(name, suite) != suite:
         raise ValueError(f"suite {name!r} is registered already: choose another name")
     SUITES[name] = suite

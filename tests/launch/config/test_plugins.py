@@ -11,18 +11,15 @@ import pytest
 import torch
 
 from agents.registry import Registry
-from envs import register_env, register_suite
+from envs import Suite, register_env, register_suite
 from launch.config import plugins, schema
 from launch.config.schema import RunConfig
 from launch.config.source import parse_config
 from launch.errors import UserError
 from launch.prepare import check
-from tests.launch.runs import ROOT, TMAZE, changed, checkpoints, main, rows, write_config
+from tests.launch.runs import TMAZE, changed, checkpoints, main, rows, write_config
 
-HOW_TO = ROOT / "docs" / "howto" / "plugins.md"
-MODULE = HOW_TO.read_text().split("```python\n")[1].split("```")[0]
-"""The example of the how-to: a core, an encoder, an environment and a suite."""
-
+MODULE = Path(__file__).with_name("own_parts.py").read_text()
 NAME = "srwm_test_parts"
 OWN = {
     **changed(TMAZE, launch__mode="ray", launch__envs_per_worker=2),
@@ -148,14 +145,14 @@ def test_a_name_is_given_once(module):
     parse_config(OWN, [], "test")
     with pytest.raises(ValueError, match="environment 'corridor/Short-v0' is registered already"):
         register_env("corridor/Short-v0")(dict)
-    register_suite("corridors", ["corridor/Short-v0"])
+    register_suite("corridors", Suite(("corridor/Short-v0",)))
     for name in ("corridors", "bigfish", "procgen-easy6"):
         with pytest.raises(ValueError, match=f"suite '{name}' is registered already"):
-            register_suite(name, ["maze"])
+            register_suite(name, Suite(("maze",)))
 
 
 def test_a_suite_of_games_brings_its_levels(module):
-    register_suite("srwm-test-two", ["maze", "heist"], "memory", 500)
+    register_suite("srwm-test-two", Suite(("maze", "heist"), "memory", 500))
     envs = parse_config({**TMAZE, "envs": {"tasks": ["srwm-test-two"]}}, [], "test").envs
     assert envs.tasks == ("maze", "heist")
     assert (envs.distribution_mode, envs.num_levels) == ("memory", 500)
