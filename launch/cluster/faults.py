@@ -16,11 +16,18 @@ def lost_input(error: RayError) -> bool:
     return isinstance(error, RayTaskError) and isinstance(error, ObjectLostError | RayActorError)
 
 
-def reason(error: BaseException) -> str:
-    """Return an error in one line: its type and the first line of its message."""
-    cause = error.cause if isinstance(error, RayTaskError) else error
-    # Ray's first line says that the actor died; why it did stands in the last one.
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    if isinstance(error, RayActorError) and lines:
-        return lines[-1]
-    return ": ".join([type(cause).__name__, *lines[:1]])
+def reason(error: RayError) -> str:
+    """Return why a call failed, in one line."""
+    if isinstance(error, RayTaskError):
+        lines = str(error.cause).splitlines()
+        return ": ".join([type(error.cause).__name__, *lines[:1]])
+    text = str(error)
+    if "node has died" in text:
+        return "its node is lost"
+    if "Worker exit detail: " in text:  # a paragraph of what may have been the cause follows
+        detail = text.partition("Worker exit detail: ")[2]
+        return f"its process died ({' '.join(detail.split()).partition('. ')[0]})"
+    # An error in the actor's constructor comes with its traceback, whose last line says it.
+    return next(
+        (line for line in reversed(text.splitlines()) if line.strip()), type(error).__name__
+    )

@@ -206,8 +206,15 @@ class WorkerPool:
         """Go on without a worker, if its tasks have others."""
         worker = self.workers.pop(index)
         self._faults["workers_retired"] += 1
-        log.error("%s", details or why)  # with the traceback from its process
-        log.error("worker %d %s failed %d times: retired", index, worker, worker.failures)
+        if details:
+            log.error("%s", details)  # the traceback from its process
+        log.error(
+            "worker %d %s failed %d times in a row and is retired: %s",
+            index,
+            worker,
+            worker.failures,
+            why,
+        )
         played = {task for other in self.workers.values() for task in other.tasks}
         alone = [task for task in worker.tasks if task not in played]
         if alone:

@@ -113,7 +113,14 @@ def info(num_envs=4):
 
 def died():
     """Return what Ray raises when the actor that was asked is dead."""
-    return ActorDiedError("The actor died.\nIts process was killed by SIGKILL")
+    error = ActorDiedError()
+    error.error_msg = (
+        "The actor died unexpectedly before finishing this task.\n\tclass_name: WorkerActor\n"
+        "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR "
+        "Worker exit detail: Worker exits with a connection error code 2. End of file. Some common "
+        "causes include: (1) the process was killed by the OOM killer"
+    )
+    return error
 
 
 def raised(cause):
