@@ -33,6 +33,7 @@ ALIASES = {
     "total_timesteps": "total_frames",
     "num_steps": "unroll_length",
     "num_envs": "envs_per_worker",
+    "num_workers": "workers",
     "env": "tasks",
     "env_id": "tasks",
 }

@@ -234,7 +234,7 @@ def test_what_is_wrong_is_told_before_anything_is_measured(monkeypatch):
     for change, line in [
         ({"learner__batch_size": 0}, "learner.batch_size"),
         ({"envs__tasks": ["nope"]}, "unknown task 'nope'"),
-        ({"launch__mode": "ray", "launch__address": "auto"}, "launch.workers and launch.envs_"),
+        ({"launch__mode": "ray", "launch__address": "auto"}, "launch.envs_per_worker: auto"),
     ]:
         with pytest.raises(UserError, match=line):
             parse_config(changed(TMAZE, **AUTO, **change), [], "test")
