@@ -1,4 +1,4 @@
-"""Names of environments outside ProcGen: which registry holds them, what a typo may have meant."""
+"""Register and make environments outside ProcGen, and check their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where `launch.mode` becomes a flow."""
+"""Choose and start the flow that `launch.mode` names."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run can be configured with, and where that is read from."""
+"""Configuration: the schema, its keys explained, YAML files with overrides, and plug-ins."""

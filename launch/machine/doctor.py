@@ -1,4 +1,4 @@
-"""`srwm doctor`: what this machine has, what it lacks, how to get it, and how long a run takes."""
+"""Examine this machine for `srwm doctor`: what it has, what it lacks, how long a run takes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> Iterator[Finding]:
-    """Look at the machine, one finding after the other."""
+    """Check Python, torch, GPU, compilers, Ray and ProcGen; yield one finding for each."""
     yield _python()
     yield Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} CPU threads")
     yield _gpu()
@@ -55,7 +55,7 @@ def findings_table(findings: list[Finding]) -> Table:
 
 
 def forecast(total_frames: int, frames_per_second: float) -> str:
-    """Return how long so many frames take here."""
+    """Return a line that says how long `total_frames` frames take on this machine."""
     hours = total_frames / frames_per_second / 3600
     time = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:,.1f} minutes"
     return f"{total_frames:,} frames at {frames_per_second:,.0f} frames/s take {time} here"
