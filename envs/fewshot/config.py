@@ -24,9 +24,12 @@ DataName = Literal[
 class DataConfig(BaseModel):
     """One data set. A name alone, such as `glyphs`, stands for `{name: glyphs}`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     name: DataName
+    """Name of the data set."""
     root: str | None = None
     """Folder with the files of the data set; `glyphs` and `sprites` need none."""
     size: Annotated[int, Field(ge=8, le=256)] | None = None
@@ -70,11 +73,17 @@ class EpisodesConfig(BaseModel):
     follows in the same sequence, and nothing marks the switch.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     tasks: tuple[DataConfig, ...]
+    """Data sets, one for each task of a sequence: one is few-shot learning, two are sequential
+    adaptation."""
     n_way: Annotated[int, Field(ge=2)] = 5
+    """Classes of each task."""
     k_shot: Annotated[int, Field(ge=1)] = 1
+    """Labelled pictures of each class."""
     n_query: Annotated[int, Field(ge=1)] = 1
     """Queries at the end of each task's part; with delayed labels there are none."""
     labels: Literal["synchronous", "delayed"] = "synchronous"

@@ -94,10 +94,11 @@ def _key_for(error: click.NoSuchOption, arguments: list[str]) -> str | None:
     parameters = error.ctx.command.params if error.ctx else []
     if error.possibilities or not any("KEY=VALUE" in (p.metavar or "") for p in parameters):
         return None
+    from launch.cli.completion import kind_of
     from launch.config.reference import nearest
 
     option = error.option_name
-    key = nearest(option.lstrip("-"))
+    key = nearest(option.lstrip("-"), kind_of(error.ctx.info_name if error.ctx else None))
     words = " ".join(arguments).replace(f"{option}=", f"{option} ").split()
     value = next(iter(words[words.index(option) + 1 :]), "VALUE") if option in words else "VALUE"
     return key and f"{option}: there is no such option; did you mean {key}={value}?"

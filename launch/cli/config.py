@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     "name", required=False, metavar="[KEY | CONFIG]", shell_complete=complete_config_or_key
 )
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]", shell_complete=complete_override)
+@click.option("--fewshot", is_flag=True, help="Explain the keys of few-shot runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def config(name: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def config(name: str | None, overrides: tuple[str, ...], fewshot: bool, as_json: bool) -> None:
     """Explain the keys of a configuration, or print a whole one.
 
     Without an argument, print every key with its type, default, range and meaning. With a KEY or
     the name of a section, print that. With a CONFIG, print it as YAML with all defaults and
     KEY=VALUE filled in.
     """
+    from launch.config.fewshot import FewShotConfig
     from launch.config.reference import all_keys, keys_of, nearest
-    from launch.config.source import dump_config, find_config, load_config
+    from launch.config.schema import LoadedConfig
+    from launch.config.source import dump_config, find_config, load_any_config
 
-    keys = keys_of(name) if name else all_keys()
+    kind = FewShotConfig if fewshot else LoadedConfig
+    keys = keys_of(name, kind) if name else all_keys(kind)
     if keys:
         if overrides:
             raise UserError(f"{overrides[0]!r}: KEY=VALUE needs a CONFIG, and {name!r} is a key")
@@ -41,10 +45,10 @@ def config(name: str | None, overrides: tuple[str, ...], as_json: bool) -> None:
     try:
         find_config(name)
     except UserError as error:
-        known = nearest(name)
+        known = nearest(name, kind)
         hint = f"; as a key, did you mean {known}?" if known else ""
         raise UserError(f"{error}{hint}") from None
-    loaded = load_config(name, overrides)
+    loaded = load_any_config(name, overrides)
     text = json.dumps(loaded.model_dump(mode="json"), indent=1) if as_json else dump_config(loaded)
     click.echo(text.rstrip())
 

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 from launch.config.plugins import import_plugins
-from launch.config.schema import LoadedConfig
+from launch.config.schema import CommonConfig, LoadedConfig
 
 TYPES = {
     "integer": "int",
@@ -52,21 +52,24 @@ class Key(NamedTuple):
     meaning: str
 
 
-def all_keys() -> list[Key]:
-    """Return every key, in the order of the sections; the names of cores include plug-ins'."""
+def all_keys(kind: type[CommonConfig] = LoadedConfig) -> list[Key]:
+    """Return every key of a kind of configuration, in the order of its sections.
+
+    The names of cores and encoders include those of installed plug-ins.
+    """
     import_plugins(())
-    schema = LoadedConfig.model_json_schema()
+    schema = kind.model_json_schema()
     return list(_walk(schema, schema["$defs"], ""))
 
 
-def keys_of(section: str) -> list[Key]:
+def keys_of(section: str, kind: type[CommonConfig] = LoadedConfig) -> list[Key]:
     """Return the key with this dotted name, or the keys of the section with it, or none."""
-    return [key for key in all_keys() if f"{key.name}.".startswith(f"{section}.")]
+    return [key for key in all_keys(kind) if f"{key.name}.".startswith(f"{section}.")]
 
 
-def nearest(name: str) -> str | None:
+def nearest(name: str, kind: type[CommonConfig] = LoadedConfig) -> str | None:
     """Return the key or section that a misspelt dotted name probably means, if there is one."""
-    known = [key.name for key in all_keys()]
+    known = [key.name for key in all_keys(kind)]
     sections = {name.rpartition(".")[0] for name in known} - {""}
     parents, _, last = name.lower().replace("-", "_").rpartition(".")
     wanted = ".".join(filter(None, [parents, ALIASES.get(last, last)]))
@@ -89,20 +92,28 @@ def _alike(one: str, other: str) -> float:
 def _walk(schema: dict[str, Any], models: dict[str, Any], prefix: str) -> Iterator[Key]:
     for name, field in schema["properties"].items():
         if reference := field.get("$ref"):
-            yield from _walk(models[reference.rpartition("/")[2]], models, f"{prefix}{name}.")
+            yield from _walk(models[_name(reference)], models, f"{prefix}{name}.")
             continue
         default = json.dumps(field["default"]) if "default" in field else ""
         meaning = " ".join(field.get("description", "").split())
         yield Key(f"{prefix}{name}", _type(field), default.strip('"'), _range(field), meaning)
+        if item := field.get("items", {}).get("$ref"):  # a list of sections
+            yield from _walk(models[_name(item)], models, f"{prefix}{name}[].")
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
 
 
 def _type(field: dict[str, Any]) -> str:
     if kinds := field.get("anyOf"):
         return " | ".join(_type(kind) for kind in kinds)
     if choices := field.get("enum"):
-        return " | ".join(choices)
+        return " | ".join(map(str, choices))
     if "const" in field:
         return str(field["const"])
+    if "$ref" in field:
+        return "sections"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}"
     return TYPES[field["type"]]

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from launch.config.fewshot import FewShotConfig
-from launch.config.schema import LoadedConfig
+from launch.config.schema import CommonConfig, LoadedConfig
 from launch.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -92,16 +92,15 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) ->
     tree = copy.deepcopy(tree)  # overrides are written into it
     for override in overrides:
         _apply(tree, override)
+    kind = FewShotConfig if "episodes" in tree else LoadedConfig
     try:
-        if "episodes" in tree:
-            return FewShotConfig.model_validate(tree)
-        config = LoadedConfig.model_validate(tree)
-        return config if config.auto else config.resolved()
+        config = kind.model_validate(tree)
+        return config if isinstance(config, FewShotConfig) or config.auto else config.resolved()
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         key = ".".join(str(part) for part in first["loc"])
         more = f" (and {len(others)} more)" if others else ""
-        raise UserError(f"{source}: {_explain(key, first)}{more}") from None
+        raise UserError(f"{source}: {_explain(key, first, kind)}{more}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -170,9 +169,9 @@ def _split(override: str) -> tuple[str, str]:
     return key, text
 
 
-def _explain(key: str, error: Any) -> str:
+def _explain(key: str, error: Any, kind: type[CommonConfig]) -> str:
     if error["type"] == "extra_forbidden":
-        return f"{key}: there is no such key{_hint(key, error['input'])}"
+        return f"{key}: there is no such key{_hint(key, error['input'], kind)}"
     if error["type"] == "missing":
         return f"{key}: is required"
     message = error["msg"].removeprefix("Value error, ")
@@ -181,10 +180,10 @@ def _explain(key: str, error: Any) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}, not {error['input']!r}"
 
 
-def _hint(key: str, value: Any) -> str:
+def _hint(key: str, value: Any, kind: type[CommonConfig]) -> str:
     """Say which key was probably meant; for an unknown section, also by the first key in it."""
     from launch.config.reference import nearest  # reads the whole schema, so only when needed
 
     names = [key, *(f"{key}.{name}" for name in value)] if isinstance(value, dict) else [key]
-    known = next(filter(None, map(nearest, names[:2])), None)
+    known = next(filter(None, (nearest(name, kind) for name in names[:2])), None)
     return f"; did you mean {known}?" if known else ""

@@ -15,7 +15,9 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 class SupervisedConfig(BaseModel):
     """Batch, losses and optimiser of few-shot learning."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
     batch_size: Count = 32
     """Sequences B of an update."""

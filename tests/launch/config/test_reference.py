@@ -3,6 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
+from launch.config.fewshot import FewShotConfig
 from launch.config.reference import Key, all_keys, keys_of, nearest
 from launch.config.schema import LoadedConfig, RunConfig
 from launch.config.source import parse_config
@@ -17,7 +18,7 @@ def fields_of(model, prefix=""):
             yield from fields_of(field.annotation, f"{prefix}{name}.")
 
 
-@pytest.mark.parametrize("model", [LoadedConfig, RunConfig])
+@pytest.mark.parametrize("model", [LoadedConfig, RunConfig, FewShotConfig])
 def test_every_key_and_section_has_a_docstring_of_a_few_sentences(model):
     for name, field in fields_of(model):
         text = field.description
@@ -88,3 +89,12 @@ def test_a_section_has_its_keys_and_those_of_its_sections():
 )
 def test_a_misspelt_key_has_a_nearest(typed, meant):
     assert nearest(typed) == meant
+
+
+def test_a_few_shot_run_has_keys_of_its_own():
+    assert {"episodes.n_way", "episodes.tasks[].root", "classifier.core"} <= {
+        key.name for key in all_keys(FewShotConfig)
+    }
+    assert keys_of("envs", FewShotConfig) == []
+    assert nearest("classifer.core", FewShotConfig) == "classifier.core"
+    assert nearest("learner.unroll_lenght", FewShotConfig) != "learner.unroll_length"
