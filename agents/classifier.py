@@ -13,7 +13,6 @@ from agents.cores import CORES, Core, FastWeights
 from agents.cores.base import RowBlock
 from agents.encoders.backbones import Backbone, Normalise, make_backbone
 from agents.mode import evaluating
-from agents.precision import encoder_dtype
 
 # An evaluation on a CPU encodes so many images at once: their activations stay in its caches.
 # Training encodes all together, because BatchNorm is over the whole batch.
@@ -143,7 +142,7 @@ def make_classifier(
         CORES[config.core](config, inputs, UNROLL_LENGTH),
         n_way,
         unknown_label,
-        encoder_dtype(config.precision, torch.device(device)),
+        getattr(torch, config.precision),
     ).to(device)
 
 

@@ -100,8 +100,9 @@ class ClassifierConfig(BaseModel):
     """From an image to features."""
     core: Annotated[str, OneOf(CORES)] = "srwm"
     """The memory: `lstm`, `delta`, `srwm`, `fake_srwm` or another registered core."""
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    """Of the backbone; core, head and losses are always float32. `auto` is what is faster here."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the backbone; core, head and losses are always float32. `bfloat16` is for GPUs, and for
+    CPUs that have AVX512_BF16: elsewhere it is emulated, and Conv-4 took six times as long."""
     lstm: ClassifierLSTMConfig = ClassifierLSTMConfig()
     """Of `lstm`."""
     srwm: ClassifierSRWMConfig = ClassifierSRWMConfig()
