@@ -22,9 +22,10 @@ class Arrays:
     seen: np.ndarray
     task: np.ndarray
 
-    def columns(self, start, stop):
+    def take(self, sequences):
+        """Return the sequences of these numbers, in this order."""
         names = ("images", "label_in", "target", "scored", "labelled", "seen")
-        return replace(self, **{name: getattr(self, name)[:, start:stop] for name in names})
+        return replace(self, **{name: getattr(self, name)[:, sequences] for name in names})
 
 
 def support_then_queries(rng, batch, k_shot, n_query):
