@@ -11,10 +11,11 @@
 # needs the NVIDIA driver and its container toolkit, the image needs neither.
 
 FROM python:3.11-slim-bookworm AS base
-# libgl1 and libglib2.0-0: ProcGen's Qt. Versions are Debian's, of the release named above.
+# libgl1 and libglib2.0-0: ProcGen's Qt. rsync: `ray up` copies files with it. wget: older KubeRay
+# operators look with it whether a node is well. Versions are Debian's, of the release named above.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --no-install-recommends -y g++ libgl1 libglib2.0-0 \
+    && apt-get install --no-install-recommends -y g++ libgl1 libglib2.0-0 rsync wget \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 ENV PIP_CONSTRAINT=/app/constraints.txt \

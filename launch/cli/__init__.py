@@ -24,6 +24,7 @@ COMMANDS = {
     "configs": "launch.cli.config:configs",
     "doctor": "launch.cli.doctor:doctor",
     "bench": "launch.cli.bench:bench",
+    "deploy": "launch.cli.deploy:deploy",
 }
 
 

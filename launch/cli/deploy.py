@@ -1,0 +1,50 @@
+"""`srwm deploy`: write the file that starts a run on a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from launch.cli.terminal import file_in_a_folder
+from launch.errors import UserError
+
+
+@click.command()
+@click.argument("name", metavar="[ray-up|slurm|kuberay]")
+@click.argument("config", default="paper-easy6")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
+@click.option("--nodes", default=4, type=click.IntRange(1), help="CPU nodes, at most.")
+@click.option("--cpus", default=16, type=click.IntRange(1), help="CPUs of each of these nodes.")
+@click.option("--image", help="Image of the nodes, which they can pull.")
+@click.option("--gpu-nodes", metavar="NAME", help="Partition or instance type with GPUs.")
+@click.option("--cpu-nodes", metavar="NAME", help="Partition or instance type without GPUs.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=file_in_a_folder,
+    help="Write the file here instead of printing it.",
+)
+def deploy(
+    name: str,
+    config: str,
+    overrides: tuple[str, ...],
+    nodes: int,
+    cpus: int,
+    out: Path | None,
+    **values: str | None,
+) -> None:
+    """Print a file that trains CONFIG on a cluster: for `ray up`, SLURM or KubeRay.
+
+    CONFIG and KEY=VALUE are those of `srwm train`.
+    """
+    from launch.deploy.files import FILES, fill_in
+
+    if name not in FILES:
+        raise UserError(f"{name!r}: no such file to deploy; there are {', '.join(FILES)}")
+    chosen = {key: value for key, value in values.items() if value is not None}
+    text = fill_in(name, config, overrides, nodes, cpus, chosen)
+    if out:
+        out.write_text(text)
+    else:
+        click.echo(text, nl=False)
