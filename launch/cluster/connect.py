@@ -47,6 +47,8 @@ def connect(config: RunConfig) -> None:
         UserError: if no cluster answers at `launch.address`.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    # Whatever fails is handled, and told in a line: Ray would print the traceback of each.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # It would announce at every start that the cluster asks for a token, which is as it should.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     # Processes share the cores here. A thread that spins at a barrier keeps the very thread that it

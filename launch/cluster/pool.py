@@ -166,7 +166,7 @@ class WorkerPool:
         if busy[1:]:
             parts.append(f"{len(busy) - 1} other workers work on theirs")
         if unplaced := self.unplaced:
-            parts.append(f"workers {', '.join(map(str, unplaced))} wait for a free CPU or GPU")
+            parts.append(f"workers {', '.join(map(str, unplaced))} start or wait for a free CPU")
         if self._idle:
             parts.append(f"{len(self._idle)} workers are idle")
         return ", ".join(parts)

@@ -191,7 +191,7 @@ def test_a_worker_that_waits_for_a_free_cpu_is_not_late(cluster, clock):
     clock.now = 10_000
     pool.replace_overdue()
     assert len(cluster.workers) == 2
-    assert "workers 0, 1 wait for a free CPU" in pool.describe()
+    assert "workers 0, 1 start or wait for a free CPU" in pool.describe()
 
 
 def test_the_pool_grows_by_workers_of_the_next_indices(cluster, clock):

@@ -1,0 +1,123 @@
+"""The driver with a flow whose learner fails when a test says so."""
+
+import pytest
+from rich.console import Console
+
+from envs import Episode
+from launch import driver
+from launch.config.source import parse_config
+from launch.errors import RunError
+from launch.flow.base import RolloutInfo, UpdateReport
+from launch.run.folder import RunFolder
+from learners import checkpoint as store
+from tests.launch.runs import TMAZE, changed, checkpoint, checkpoints, rows
+
+(TASK,) = TMAZE["envs"]["tasks"]
+BATCH = 20
+
+
+def state(frames, version=None):
+    return {"frames": frames, "version": frames // BATCH if version is None else version}
+
+
+class Flow:
+    """Learns 20 frames an update, and ends an episode with each.
+
+    Args:
+        kept: the frames at which the newest state is kept.
+        falls: after an update to these frames, the learner goes back to the newest state.
+        saves: what is asked to save dies at these frames, and goes back.
+        ends: the update to these frames ends the run.
+    """
+
+    def __init__(self, kept=(), falls=(), saves=(), ends=None):
+        self.kept, self.falls, self.saves, self.ends = kept, [*falls], [*saves], ends
+        self.frames = self.version = 0
+        self.state = state(0)
+
+    def update(self):
+        if self.frames in self.falls:
+            self.falls.remove(self.frames)
+            self.back()
+        self.frames, self.version = self.frames + BATCH, self.version + 1
+        if self.frames == self.ends:
+            raise RunError("task maze: no worker is left")
+        if self.frames in self.kept:
+            self.state = state(self.frames, self.version)
+        episode = Episode(env=0, task=TASK, ret=float(self.frames), length=9)
+        return UpdateReport(
+            self.frames, self.version, {"loss/total": 1.0}, [RolloutInfo(4, [episode], 1.0)], 0.0
+        )
+
+    def back(self):
+        self.frames = self.state["frames"]
+
+    def newest(self):
+        return {"learner": self.state}
+
+    def save(self):
+        if self.frames in self.saves:
+            self.saves.remove(self.frames)
+            self.back()
+            return self.newest()
+        return {"learner": state(self.frames, self.version)}
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    def train(flow, **changes):
+        tree = changed(TMAZE, total_frames=200, log_every_frames=20, **changes)
+        config = parse_config(tree, [], "test")
+        run = RunFolder(tmp_path / "run")
+        run.create(config)
+        monkeypatch.setattr(driver, "make_flow", lambda *_: flow)
+        console = Console(quiet=True)
+        driver.train(config, run, console, [])
+        return run.path
+
+    return train
+
+
+def frames_and_episodes(run):
+    return [(row["frames"], row[f"episodes/{TASK}"]) for row in rows(run)]
+
+
+def test_counters_go_back_with_the_learner_and_count_nothing_twice(train):
+    run = train(Flow(kept=[60, 140], falls=[120]), checkpoint__every_frames=10**6)
+    assert frames_and_episodes(run) == [(20 * n, n) for n in range(1, 11)]
+    versions = [row["updates"] for row in rows(run)]
+    assert versions == [1, 2, 3, *range(7, 14)]  # those of three updates are void
+    superseded = (run / "metrics.superseded-0.jsonl").read_text().splitlines()
+    assert len(superseded) == 3
+    tree = store.load(checkpoint(run, 200))
+    # The last returns are those of the updates that count.
+    assert tree["metrics"]["returns"][TASK] == [20.0 * n for n in range(1, 11)]
+
+
+def test_a_learner_that_goes_back_by_one_update_is_noticed(train):
+    run = train(Flow(kept=[80], falls=[100]))
+    assert frames_and_episodes(run) == [(20 * n, n) for n in range(1, 11)]
+
+
+def test_a_learner_that_dies_at_the_last_checkpoint_learns_to_the_end(train):
+    run = train(Flow(kept=[100], saves=[200]), checkpoint__every_frames=10**6)
+    assert checkpoints(run) == [100, 200]
+    assert frames_and_episodes(run)[-1] == (200, 10)
+    assert len(rows(run)) == 10
+
+
+def test_an_error_saves_the_newest_state_and_says_how_to_go_on(train, tmp_path):
+    with pytest.raises(RunError, match=r"no worker is left; continue it with: srwm train --resume"):
+        train(Flow(kept=[140], ends=180), checkpoint__every_frames=100)
+    assert checkpoints(tmp_path / "run") == [100, 140]
+    tree = store.load(checkpoint(tmp_path / "run", 140))
+    assert tree["metrics"]["episodes"][TASK] == 7
+
+
+def test_an_error_does_not_save_what_is_older_than_the_last_checkpoint(train, tmp_path):
+    with pytest.raises(RunError):
+        train(Flow(kept=[60], ends=180), checkpoint__every_frames=100)
+    assert checkpoints(tmp_path / "run") == [100]
