@@ -60,7 +60,10 @@ def train(
     run = RunFolder.new(config, name)
     job = prepare_any(config, run)
     run.create(job.config)
-    return _drive(job, run, None, console, own_process)
+    with RunLock(run.path) as lock:
+        lock.sign()
+        _drive(job, run, None, console, own_process)
+    return run
 
 
 def resume(
@@ -93,24 +96,24 @@ def _go_on(
     console: Console | None,
     own_process: bool,
 ) -> RunFolder:
-    with RunLock(run.path):
+    with RunLock(run.path) as lock:
         job = prepare_any(config, run, saved)
         if saved and saved.frames >= config.total_frames:
             log.warning("nothing to do: the run has its %d frames", config.total_frames)
             return run
+        lock.sign()
         run.write_config(job.config)
-    return _drive(job, run, saved, console, own_process)
+        _drive(job, run, saved, console, own_process)
+    return run
 
 
 def _drive(
     job: AnyJob, run: RunFolder, saved: Saved | None, console: Console | None, own_process: bool
-) -> RunFolder:
+) -> None:
     console = console or Console()
-    with RunLock(run.path):
-        console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
-        drive(job, run, console, saved, own_process)
-        console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
-    return run
+    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+    drive(job, run, console, saved, own_process)
+    console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
 
 
 class Evaluation(NamedTuple):

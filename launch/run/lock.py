@@ -41,10 +41,13 @@ class RunLock:
                 f"run_dir: {self.folder} is in use by {holder}: wait until that run ends, or name "
                 "another folder"
             ) from None
+        return self
+
+    def sign(self) -> None:
+        """Write who holds the folder, for those who ask for it meanwhile."""
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         self._file.flush()
-        return self
 
     def __exit__(
         self,

@@ -13,7 +13,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from launch.run.lock import RunLock
-with RunLock(Path(sys.argv[1])):
+with RunLock(Path(sys.argv[1])) as lock:
+    lock.sign()
     print("held", flush=True)
     sys.stdin.read()
 """
