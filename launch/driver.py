@@ -78,6 +78,7 @@ class Driver:
         self.keeper: Keeper[Saved] = Keeper()
         self.saved_at = self.row_at = self.metrics.frames
         self._unsaved: str | None = None  # why the last checkpoint could not be written
+        self._keep()
 
     def run(self, stop: StopRequest) -> None:
         """Update until the frames are reached or a stop is requested.

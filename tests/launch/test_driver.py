@@ -1,5 +1,7 @@
 """The driver with a flow whose learner fails when a test says so."""
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
@@ -7,7 +9,9 @@ from envs import Episode
 from launch import driver
 from launch.config.source import parse_config
 from launch.errors import RunError
-from launch.flow.base import RolloutInfo, UpdateReport
+from launch.flow.base import FlowState, RolloutInfo, UpdateReport
+from launch.flow.build import build_agent
+from launch.job import policy_job
 from launch.run.folder import RunFolder
 from learners import checkpoint as store
 from tests.launch.runs import TMAZE, changed, checkpoint, checkpoints, rows
@@ -53,29 +57,28 @@ class Flow:
         self.frames = self.state["frames"]
 
     def newest(self):
-        return {"learner": self.state}
+        return FlowState(self.state)
 
     def save(self):
         if self.frames in self.saves:
             self.saves.remove(self.frames)
             self.back()
             return self.newest()
-        return {"learner": state(self.frames, self.version)}
+        return FlowState(state(self.frames, self.version))
 
     def close(self):
         pass
 
 
 @pytest.fixture
-def train(tmp_path, monkeypatch):
+def train(tmp_path):
     def train(flow, **changes):
         tree = changed(TMAZE, total_frames=200, log_every_frames=20, **changes)
         config = parse_config(tree, [], "test")
         run = RunFolder(tmp_path / "run")
         run.create(config)
-        monkeypatch.setattr(driver, "make_flow", lambda *_: flow)
-        console = Console(quiet=True)
-        driver.train(config, run, console, [])
+        job = replace(policy_job(config, build_agent(config)), start=lambda _: flow)
+        driver.drive(job, run, Console(quiet=True))
         return run.path
 
     return train

@@ -8,7 +8,7 @@ from launch.cluster.flow import RayFlow
 from launch.cluster.learners import LearnerFailedError, LearnerGroup
 from launch.config.source import parse_config
 from launch.errors import RunError
-from launch.flow.base import KeptState, LearnerReport
+from launch.flow.base import FlowState, KeptState, LearnerReport
 from learners import TrainingDivergedError
 from tests.launch.cluster.fakes import Clock, FakeCluster, died, info, lost, no_ray, raised
 from tests.launch.runs import TMAZE, changed
@@ -58,11 +58,11 @@ def learn(flow, frames, version, state=None):
 
 def test_the_newest_state_is_kept_every_half_minute_and_comes_with_its_update(clock):
     flow, _ = make_flow(clock)
-    assert flow.newest() == {"learner": {"frames": 0, "version": 0}}
+    assert flow.newest() == FlowState({"frames": 0, "version": 0})
     clock.now = 29
     rollouts(flow, 1)
     learn(flow, 20, 1)
-    assert flow.newest()["learner"]["frames"] == 0
+    assert flow.newest().frames == 0
     clock.now = 31
     rollouts(flow, 1)
     (*_, (_, arguments, refs)) = flow.learners.actors[0].asked
@@ -74,8 +74,8 @@ def test_the_newest_state_is_kept_every_half_minute_and_comes_with_its_update(cl
     state = {"frames": 40, "version": 2, "agent": [1.0]}
     refs[2].set(KeptState(state, seconds=0.0))
     assert flow.update().frames == 40
-    assert flow.newest() == {"learner": state}
-    assert flow.newest()["learner"]["agent"] is not state["agent"]
+    assert flow.newest() == FlowState(state)
+    assert flow.newest().learner["agent"] is not state["agent"]
 
 
 def test_a_state_that_takes_long_to_copy_is_kept_less_often(clock):
@@ -94,7 +94,7 @@ def test_a_state_that_takes_long_to_copy_is_kept_less_often(clock):
 
 
 def test_a_learner_that_dies_is_restarted_from_the_newest_state(clock, caplog):
-    flow, cluster = make_flow(clock, saved={"learner": AT}, cluster=FakeCluster(state=AT))
+    flow, cluster = make_flow(clock, saved=FlowState(AT), cluster=FakeCluster(state=AT))
     rollouts(flow, 1)
     assert learn(flow, 420, 21).frames == 420
     rollouts(flow, 2)
@@ -207,9 +207,9 @@ def test_training_that_diverges_is_no_fault_of_the_learner(clock):
 
 
 def test_saving_while_the_learner_dies_returns_the_newest_state(clock):
-    flow, cluster = make_flow(clock, cluster=FakeCluster(state=AT), saved={"learner": AT})
+    flow, cluster = make_flow(clock, cluster=FakeCluster(state=AT), saved=FlowState(AT))
     cluster.learners[0].answers["state"] = died()
-    assert flow.save() == {"learner": AT}
+    assert flow.save() == FlowState(AT)
     assert len(cluster.learners) == 2
 
 
