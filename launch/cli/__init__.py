@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from launch.cli.output import keep_output_alive
 from launch.cli.terminal import console, help_without_command, notes
 from launch.errors import RunError, UserError
+from launch.paths import find_own_modules
 
 COMMANDS = {
     "train": "launch.cli.train:train",
@@ -60,8 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_output_alive()
     # Modules of the user's own are found where the command is given, as with `python -m`.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    find_own_modules()
     logging.basicConfig(
         level=logging.INFO,
         format="%(message)s",

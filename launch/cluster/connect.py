@@ -16,6 +16,7 @@ from launch.config.plugins import own_modules
 from launch.config.schema import RunConfig
 from launch.errors import UserError
 from launch.flow.resources import cluster_address, cpu_count
+from launch.paths import python_path
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,6 @@ def _join(config: RunConfig, address: str, environment: dict[str, str]) -> None:
 
 def _start(config: RunConfig, environment: dict[str, str]) -> None:
     # What a worker imports must be what the driver sees, a user's environments too.
-    inherited = os.environ.get("PYTHONPATH")
-    python_path = os.pathsep.join(filter(None, [os.getcwd(), inherited]))
     # Nobody asks this cluster what each task did; kept, it would grow for hours.
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     ray.init(
@@ -91,7 +90,7 @@ def _start(config: RunConfig, environment: dict[str, str]) -> None:
         include_dashboard=False,
         object_store_memory=_object_store_bytes(config),
         logging_level=logging.WARNING,
-        runtime_env={"env_vars": {**environment, "PYTHONPATH": python_path}},
+        runtime_env={"env_vars": {**environment, "PYTHONPATH": python_path()}},
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from launch.config.fewshot import FewShotConfig
 from launch.config.schema import CommonConfig, LoadedConfig
 from launch.errors import UserError
+from launch.paths import expand
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -66,7 +67,7 @@ def expect(kind: type[C], config: AnyConfig, source: str) -> C:
 
 def find_config(name: str) -> Path:
     """Return the file that `name` stands for."""
-    for path in (Path(name), CONFIGS / f"{name}.yaml"):
+    for path in (Path(expand(name)), CONFIGS / f"{name}.yaml"):
         if path.is_file():
             return path
     known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
@@ -131,7 +132,20 @@ def override_keys(overrides: Sequence[str]) -> list[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 6e-4 as a string and 1.0e+6 as a fraction; everyone means the numbers."""
+    """YAML as everyone means it.
+
+    YAML 1.1 reads 6e-4 as a string and 1.0e+6 as a fraction. Of two keys with one name the last
+    would win without a word.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            line = node.start_mark.line + 1
+            raise ValueError(f"key {twice!r} is there twice in the section from line {line}")
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         number: float = super().construct_yaml_float(node)

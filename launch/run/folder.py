@@ -20,6 +20,7 @@ from launch.config.source import (
     read_yaml,
 )
 from launch.errors import UserError
+from launch.paths import expand
 from launch.run.saved import Saved, parse
 from learners import checkpoint
 
@@ -34,7 +35,7 @@ class RunFolder:
     """Where everything about one run is kept, and all that reading it takes."""
 
     def __init__(self, path: str | Path) -> None:
-        self._place(Path(path))
+        self._place(Path(expand(str(path))))
 
     def _place(self, path: Path) -> None:
         self.path = path
@@ -83,7 +84,7 @@ class RunFolder:
         Raises:
             UserError: if there is none, or if an override would make it another run.
         """
-        run = cls(Path(path))
+        run = cls(path)
         if not run.config_file.is_file():
             raise UserError(f"{path}: not a run folder: it has no config.yaml")
         tree = _with_older_defaults(read_yaml(run.config_file))
