@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import griffe
@@ -14,6 +15,7 @@ class FieldComments(griffe.Extension):
         """See `griffe.Extension`; called when an attribute has been read."""
         if attr.docstring or not (attr.parent and attr.parent.is_class) or not attr.endlineno:
             return
+        assert isinstance(attr.filepath, Path)  # a module is one file
         line = attr.lines_collection[attr.filepath][attr.endlineno - 1]
         comment = line.partition("  # ")[2].strip()
         if comment:

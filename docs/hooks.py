@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,24 +18,22 @@ READMES = {
 }
 """From a file of the repository to its page."""
 
-INTRODUCTION = """\
-All keys with their types, defaults and meanings, from the code's schema. `srwm config` prints the
-same in a terminal. How to set them: [choose a configuration](../howto/configuration.md)."""
+CONFIGURATION = "reference/configuration.md"
+"""The page that gets the tables of all keys."""
 
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are not files in `docs/`."""
+    """Add the READMEs as pages."""
     for source, page in READMES.items():
         text = relink((ROOT / source).read_text(), source, page)
         files.append(File.generated(config, page, content=text))
-    files.append(File.generated(config, "reference/configuration.md", content=configuration()))
     return files
 
 
-def configuration() -> str:
-    """Return the page of all configuration keys, from the schema: what `srwm config` prints."""
+def key_tables() -> str:
+    """Return a table of the keys of each section, from the schema: what `srwm config` prints."""
     from launch.config.reference import all_keys
 
     rows: dict[str, list[str]] = {}
@@ -45,7 +44,7 @@ def configuration() -> str:
         cells = (f"`{key.name}`", kind, default, key.meaning)
         row = " | ".join(cell.replace("|", "\\|") for cell in cells)
         rows.setdefault(section, []).append(f"| {row} |")
-    lines = ["# Configuration", "", INTRODUCTION]
+    lines: list[str] = []
     for section, of_section in rows.items():
         title = f"`{section}`" if section else "The run"
         lines += ["", f"## {title}", "", "| Key | Type | Default | Meaning |", "|---|---|---|---|"]
@@ -53,9 +52,11 @@ def configuration() -> str:
     return "\n".join(lines) + "\n"
 
 
-def on_page_markdown(markdown: str, page: object, config: MkDocsConfig, files: Files) -> str:
-    """Let links from `docs/` to a README beside the code lead to its page."""
-    uri: str = page.file.src_uri  # type: ignore[attr-defined]
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let links to a README beside the code lead to its page, and add the tables of keys."""
+    uri = page.file.src_uri
+    if uri == CONFIGURATION:
+        markdown += key_tables()
     return markdown if uri in READMES.values() else relink(markdown, f"docs/{uri}", uri)
 
 

@@ -15,7 +15,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from agents import FEATURES, AgentConfig, Core, State, register_core, register_encoder
+from agents import FEATURES, Core, State, register_core, register_encoder
+from agents.cores import CoreSections
 from agents.ops.reset import reset
 from envs import register_env
 
@@ -43,7 +44,7 @@ class GRU(Core):
 
 
 @register_core("gru")
-def build_gru(config: AgentConfig, input_size: int, unroll_length: int) -> GRU:
+def build_gru(config: CoreSections, input_size: int, unroll_length: int) -> GRU:
     """Build the core from the configuration section `agent`."""
     return GRU(input_size, **config.core_options)
 
