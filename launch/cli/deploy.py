@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
+from launch.cli.completion import complete_config
 from launch.cli.terminal import file_in_a_folder
-from launch.errors import UserError
 
 
 @click.command()
-@click.argument("name", metavar="[ray-up|slurm|kuberay]")
-@click.argument("config", default="paper-easy6")
+@click.argument("name", metavar="ray-up|slurm|kuberay")
+@click.argument("config", shell_complete=complete_config)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]")
 @click.option("--nodes", default=4, type=click.IntRange(1), help="CPU nodes, at most.")
 @click.option("--cpus", default=16, type=click.IntRange(1), help="CPUs of each of these nodes.")
@@ -38,10 +38,8 @@ def deploy(
 
     CONFIG and KEY=VALUE are those of `srwm train`.
     """
-    from launch.deploy.files import FILES, fill_in
+    from launch.deploy.files import fill_in
 
-    if name not in FILES:
-        raise UserError(f"{name!r}: no such file to deploy; there are {', '.join(FILES)}")
     chosen = {key: value for key, value in values.items() if value is not None}
     text = fill_in(name, config, overrides, nodes, cpus, chosen)
     if out:
