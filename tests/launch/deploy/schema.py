@@ -26,6 +26,7 @@ CONTAINER = record(
     ["name"],
     name=TEXT,
     image=TEXT,
+    env=listed(record(["name"], name=TEXT, value=TEXT)),
     resources=record(requests=QUANTITIES, limits=QUANTITIES),
     ports=listed(record(["containerPort"], name=TEXT, containerPort=COUNT)),
     lifecycle=record(preStop=record(exec=record(command=TEXTS))),
