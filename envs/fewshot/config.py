@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import os
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -31,7 +32,8 @@ class DataConfig(BaseModel):
     name: DataName
     """Name of the data set."""
     root: str | None = None
-    """Folder with the files of the data set; `glyphs` and `sprites` need none."""
+    """Folder with the files of the data set; `glyphs` and `sprites` need none. In `episodes.tasks` it
+    is by default the folder of the data set's name in `episodes.root`."""
     size: Annotated[int, Field(ge=8, le=256)] | None = None
     """Height and width in pixels to which pictures are resized; null: as the data set has them."""
     channels: Literal[1, 3] | None = None
@@ -80,6 +82,9 @@ class EpisodesConfig(BaseModel):
     tasks: tuple[DataConfig, ...]
     """Data sets, one for each task of a sequence: one is few-shot learning, two are sequential
     adaptation."""
+    root: str = "data"
+    """Folder for data sets that need files, each in a folder of its name, such as
+    `data/miniimagenet`. A task may name another folder as its own `root`."""
     n_way: Annotated[int, Field(ge=2)] = 5
     """Classes of each task."""
     k_shot: Annotated[int, Field(ge=1)] = 1
@@ -100,6 +105,15 @@ class EpisodesConfig(BaseModel):
     def label_symbols(self) -> int:
         """Number of different labels that go in; what comes out is one of `n_way`."""
         return self.n_way + self.unknown_label
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tasks_have_roots(cls, data: Any) -> Any:
+        root = data.get("root", cls.model_fields["root"].default)
+        tasks = data.get("tasks")
+        if isinstance(root, str) and isinstance(tasks, list | tuple):
+            data = {**data, "tasks": [_with_root(task, root) for task in tasks]}
+        return data
 
     @field_validator("tasks", mode="before")
     @classmethod
@@ -126,3 +140,14 @@ class EpisodesConfig(BaseModel):
         if self.task_order == "random" and len(self.tasks) == 1:
             raise ValueError("task_order 'random' needs at least two tasks: leave it out")
         return self
+
+
+def _with_root(task: Any, root: str) -> Any:
+    """Give a task without a root, as it was written, the folder of its name in `root`."""
+    if isinstance(task, str):
+        task = {"name": task}
+    if not isinstance(task, dict) or task.get("root") is not None:
+        return task
+    name = task.get("name")
+    known = name in get_args(DataName) and name not in EMBEDDED
+    return {**task, "root": os.path.join(root, name)} if known else task

@@ -39,7 +39,7 @@ class DataRoot:
         """
         root = cls(Path(os.path.expanduser(config.root or "")), layout)
         if not os.path.isdir(root.path):
-            raise root.error("no such folder")
+            raise root.error("no such folder (see episodes.root, or root of the task)")
         return root
 
     def file(self, name: str) -> Path:
