@@ -32,8 +32,8 @@ class DataConfig(BaseModel):
     name: DataName
     """Name of the data set."""
     root: str | None = None
-    """Folder with the files of the data set; `glyphs` and `sprites` need none. In `episodes.tasks` it
-    is by default the folder of the data set's name in `episodes.root`."""
+    """Folder with the files of the data set; `glyphs` and `sprites` need none. By default the one in
+    `episodes.root` with the name of the data set."""
     size: Annotated[int, Field(ge=8, le=256)] | None = None
     """Height and width in pixels to which pictures are resized; null: as the data set has them."""
     channels: Literal[1, 3] | None = None

@@ -24,6 +24,18 @@ def test_reads_names_and_mappings_and_loads_again():
     assert EpisodesConfig(**json.loads(config.model_dump_json())) == config
 
 
+def test_a_task_without_a_root_has_a_folder_of_its_name():
+    tasks = ["omniglot", {"name": "fc100", "size": 84}, {"name": "folder", "root": "x"}, "glyphs"]
+    for root, wanted in (({}, "data"), ({"root": "/mnt/sets"}, "/mnt/sets")):
+        config = EpisodesConfig(tasks=tasks, **root)
+        roots = [task.root for task in config.tasks]
+        assert roots == [f"{wanted}/omniglot", f"{wanted}/fc100", "x", None]
+        assert config.tasks[1].size == 84
+        assert EpisodesConfig(**json.loads(config.model_dump_json())) == config
+    with pytest.raises(ValidationError, match="root is missing: the folder with the files of fc"):
+        DataConfig(name="fc100")
+
+
 def test_an_unknown_label_is_one_more_symbol():
     assert EpisodesConfig(tasks=["glyphs"], n_way=7).label_symbols == 7
     assert EpisodesConfig(tasks=["glyphs"], n_way=7, unknown_label=True).label_symbols == 8
@@ -35,7 +47,7 @@ def test_an_unknown_label_is_one_more_symbol():
         ({"tasks": []}, r"a list of data sets is needed, such as \[glyphs\], not \[\]"),
         ({"tasks": "glyphs"}, "not 'glyphs'"),
         ({"tasks": ["letters"]}, "should be 'glyphs', 'sprites'"),
-        ({"tasks": ["folder"]}, "root is missing: the folder with the files of folder"),
+        ({"root": 1}, "valid string"),
         ({"tasks": [{"name": "sprites", "root": "x"}]}, "root 'x' has no effect"),
         ({"tasks": [{"name": "glyphs", "side": 28}]}, "Extra inputs"),
         ({"tasks": [{"name": "glyphs", "size": 4}]}, "greater than or equal to 8"),
