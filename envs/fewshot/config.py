@@ -32,8 +32,8 @@ class DataConfig(BaseModel):
     name: DataName
     """Name of the data set."""
     root: str | None = None
-    """Folder with the files of the data set; `glyphs` and `sprites` need none. By default the one in
-    `episodes.root` with the name of the data set."""
+    """Folder with the files of the data set; `glyphs` and `sprites` need none. By default the
+    folder in `episodes.root` that has the name of the data set."""
     size: Annotated[int, Field(ge=8, le=256)] | None = None
     """Height and width in pixels to which pictures are resized; null: as the data set has them."""
     channels: Literal[1, 3] | None = None
@@ -150,4 +150,4 @@ def _with_root(task: Any, root: str) -> Any:
         return task
     name = task.get("name")
     known = name in get_args(DataName) and name not in EMBEDDED
-    return {**task, "root": os.path.join(root, name)} if known else task
+    return {**task, "root": os.path.join(root, str(name))} if known else task

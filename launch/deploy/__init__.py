@@ -1,1 +1,1 @@
-"""Install the system on machines without a network."""
+"""Start runs beyond this machine: SLURM, `ray up`, KubeRay, and nodes without internet."""
