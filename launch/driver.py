@@ -87,6 +87,7 @@ class Driver:
             RunError: if the run cannot go on, or its end cannot be saved.
         """
         config, metrics, done = self.job.config, self.metrics, False
+        self._keep()
         while not done:
             self._take(self._update())
             # Asked once: a signal during what follows must not end the loop before it has saved.
@@ -97,8 +98,9 @@ class Driver:
                 self._write_row()
             if save:
                 state = self._state()
-                if state.frames < metrics.frames:  # the learner failed, and was restarted
-                    done = stop.requested is not None
+                if self.keeper.newest and state.frames < metrics.frames:
+                    # The learner failed, and was restarted from the newest state.
+                    state, done = self.keeper.newest, stop.requested is not None
                 stop.take_over()
                 self._save(state)
                 stop.release()

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from envs import Episode
-from launch import driver
 from launch.config.source import parse_config
+from launch.driver import drive
 from launch.errors import RunError
 from launch.flow.base import FlowState, RolloutInfo, UpdateReport
 from launch.flow.build import build_agent
@@ -78,7 +78,7 @@ def train(tmp_path):
         run = RunFolder(tmp_path / "run")
         run.create(config)
         job = replace(policy_job(config, build_agent(config)), start=lambda _: flow)
-        driver.drive(job, run, Console(quiet=True))
+        drive(job, run, Console(quiet=True))
         return run.path
 
     return train
@@ -105,9 +105,16 @@ def test_a_learner_that_goes_back_by_one_update_is_noticed(train):
     assert frames_and_episodes(run) == [(20 * n, n) for n in range(1, 11)]
 
 
+def test_a_learner_that_dies_before_a_state_is_kept_begins_anew(train):
+    run = train(Flow(falls=[60]))
+    assert frames_and_episodes(run) == [(20 * n, n) for n in range(1, 11)]
+
+
 def test_a_learner_that_dies_at_the_last_checkpoint_learns_to_the_end(train):
     run = train(Flow(kept=[100], saves=[200]), checkpoint__every_frames=10**6)
     assert checkpoints(run) == [100, 200]
+    # What is saved of the older state is what was counted when it was the newest.
+    assert store.load(checkpoint(run, 100))["metrics"]["episodes"][TASK] == 5
     assert frames_and_episodes(run)[-1] == (200, 10)
     assert len(rows(run)) == 10
 
