@@ -180,7 +180,8 @@ class Driver:
         else:
             self._unsaved = None
             log.info("saved %s", folder)
-        self.saved_at = state.frames
+        # A state may be some updates ahead of the metrics; the next one is due by the metrics.
+        self.saved_at = min(state.frames, self.metrics.frames)
 
     def _save_newest(self) -> None:
         newest = self.keeper.newest

@@ -84,6 +84,7 @@ class LearnerGroup:
         self._clock = clock
         self._restarts = 0  # without getting further
         self._asked = 0  # updates, of these actors
+        self._starts: list[ray.ObjectRef] = []  # what is not there until all have started
         self._slowest = 0.0  # seconds of an update
         self._keep_at = 0.0  # when the next copy of the state is due
         self._since = 0.0  # when the oldest update in flight became the oldest
@@ -104,8 +105,14 @@ class LearnerGroup:
         Raises:
             LearnerFailedError: if one does not.
         """
-        for start in self._starts:
-            self._get(start)
+        starts = self._starts
+        while starts:  # one that fails is seen at once, though the others wait to meet it
+            done, starts = ray.wait(starts, timeout=TICK_SECONDS)
+            for start in done:
+                self._get(start)
+            if not done:
+                self._while_waiting()
+        self._starts = []
         self.newest = self._get(self.actors[0].state.remote())
         self.frames, self.version = self.newest["frames"], self.newest["version"]
         self._keep_at = self._clock() + KEEP_SECONDS
@@ -230,6 +237,8 @@ class LearnerGroup:
 
     def describe(self) -> str:
         """Return what the learners do."""
+        if self._starts:
+            return "the learner starts or waits for a free CPU or GPU"
         if not self.updates:
             return "the learner waits for rollouts"
         return f"the learner has worked on an update for {self._clock() - self._since:.0f} s"

@@ -10,7 +10,7 @@ from launch.config.source import parse_config
 from launch.errors import RunError
 from launch.flow.base import FlowState, KeptState, LearnerReport
 from learners import TrainingDivergedError
-from tests.launch.cluster.fakes import Clock, FakeCluster, died, info, lost, no_ray, raised
+from tests.launch.cluster.fakes import Actor, Clock, FakeCluster, died, info, lost, no_ray, raised
 from tests.launch.runs import TMAZE, changed
 
 pytestmark = pytest.mark.usefixtures(no_ray.__name__)
@@ -266,3 +266,10 @@ def test_a_run_that_stands_still_says_what_it_waits_for(clock, caplog):
     assert [message[:19] for message in said] == ["no update for 31 s:", "no update for 92 s:"]
     for words in ("the learner waits for rollouts", "worker 0 (memory/TMaze-8)", "nodes alive"):
         assert words in said[0]
+
+
+def test_one_of_a_group_that_cannot_start_is_seen_though_the_other_waits_for_it():
+    actors = [Actor(meeting_place=None), Actor(meeting_place=None, start=died())]
+    group = LearnerGroup(actors.__getitem__, 2, None, Counter(), 1)
+    with pytest.raises(LearnerFailedError, match="its process died"):
+        group.wait_for_start()
