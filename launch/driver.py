@@ -184,7 +184,9 @@ class Driver:
         self.saved_at = min(state.frames, self.metrics.frames)
 
     def _save_newest(self) -> None:
-        newest = self.keeper.newest
+        newest, kept = self.keeper.newest, self.flow.newest()
+        if kept and kept.frames >= self.metrics.frames:
+            newest = Saved(kept, self.metrics.state(), self._config())
         if newest and newest.frames > self.saved_at:
             self._save(newest)
 

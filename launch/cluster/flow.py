@@ -25,6 +25,7 @@ from launch.cluster.learners import (
 from launch.cluster.pool import WorkerPool
 from launch.cluster.watchdog import Watchdog
 from launch.config.schema import RunConfig
+from launch.errors import RunError
 from launch.flow.base import FlowState, RolloutInfo, UpdateReport
 from launch.flow.batcher import Batcher
 
@@ -99,18 +100,11 @@ class RayFlow:
         Raises:
             RunError: if a task has no worker left, or the learners fail again and again.
         """
-        while True:
-            self._check()
-            self._dispatch()
-            refs = [*self.pool.requests, *self.learners.pending]
-            for done in ray.wait(refs, num_returns=1, timeout=TICK_SECONDS)[0]:
-                if done in self.pool.requests:
-                    self._collect(done)
-                elif learnt := self._learnt(done):
-                    self._watchdog.progress()
-                    arrived, self._arrived = self._arrived, []
-                    faults, depth = dict(self.faults), self.batcher.depth
-                    return UpdateReport(*learnt.report, arrived, depth, faults)
+        try:
+            return self._next_report()
+        except RunError:
+            self.learners.keep_now()
+            raise
 
     def save(self) -> FlowState:
         """Return the learner's state; the workers begin new episodes when a run is resumed.
@@ -149,6 +143,20 @@ class RayFlow:
 
     def _new_batcher(self) -> None:
         self.batcher: Batcher[ray.ObjectRef] = Batcher(self.config.learner.batch_size)
+
+    def _next_report(self) -> UpdateReport:
+        while True:
+            self._check()
+            self._dispatch()
+            refs = [*self.pool.requests, *self.learners.pending]
+            for done in ray.wait(refs, num_returns=1, timeout=TICK_SECONDS)[0]:
+                if done in self.pool.requests:
+                    self._collect(done)
+                elif learnt := self._learnt(done):
+                    self._watchdog.progress()
+                    arrived, self._arrived = self._arrived, []
+                    faults, depth = dict(self.faults), self.batcher.depth
+                    return UpdateReport(*learnt.report, arrived, depth, faults)
 
     def _dispatch(self) -> None:
         """Give work to whoever may have some."""

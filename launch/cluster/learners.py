@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import ray
@@ -234,6 +235,11 @@ class LearnerGroup:
         """
         state: dict[str, Any] = self._get(self.actors[0].state.remote())
         return state
+
+    def keep_now(self) -> None:
+        """Make the newest state that of now, if the learner still answers."""
+        with suppress(LearnerFailedError):
+            self.newest = self.state()
 
     def describe(self) -> str:
         """Return what the learners do."""

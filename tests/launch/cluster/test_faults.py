@@ -98,7 +98,7 @@ def test_a_run_outlives_a_node_that_leaves(cluster, start, tmp_path):
     driver.wait_until(lambda: driver.frames() > then + 400)
     driver.process.terminate()
     assert driver.ends() == 0, driver.text()
-    assert "its node is lost" in " ".join(driver.text().split())
+    assert "died or failed and is restarted" in " ".join(driver.text().split())
 
 
 @pytest.fixture(scope="module")

@@ -273,3 +273,19 @@ def test_one_of_a_group_that_cannot_start_is_seen_though_the_other_waits_for_it(
     group = LearnerGroup(actors.__getitem__, 2, None, Counter(), 1)
     with pytest.raises(LearnerFailedError, match="its process died"):
         group.wait_for_start()
+
+
+def test_what_ends_the_run_leaves_the_state_of_now(clock, monkeypatch):
+    flow, cluster = make_flow(clock)
+    rollouts(flow, 1)
+    learn(flow, 20, 1)
+    cluster.learners[0].answers["state"] = {"frames": 20, "version": 1}
+
+    def retire():
+        raise RunError("no worker is left")
+
+    monkeypatch.setattr(flow.pool, "replace_overdue", retire)
+    clock.now = 2
+    with pytest.raises(RunError, match="no worker is left"):
+        flow.update()
+    assert flow.newest() == FlowState({"frames": 20, "version": 1})
