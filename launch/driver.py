@@ -191,4 +191,6 @@ class Driver:
             self._save(newest)
 
     def _resume_command(self) -> str:
+        if not self.run_folder.has_checkpoint:
+            return "nothing is saved: the run can be started again"
         return f"continue it with: srwm {self.job.view.command} --resume {self.run_folder.path}"

@@ -53,12 +53,12 @@ class Dashboard:
         self._writer.close()
 
     def _open(self, resumed_at: int | None) -> None:
-        if resumed_at is not None:
-            set_aside_after(self._run.metrics_file, resumed_at)
+        # A new run may be in the folder of one that ended before its first checkpoint.
+        kept = -1 if resumed_at is None else resumed_at
+        set_aside_after(self._run.metrics_file, kept)
         self._file = self._run.metrics_file.open("a")
         # Events of a run that got further before it was interrupted are not drawn.
-        purge = None if resumed_at is None else resumed_at + 1
-        self._writer = SummaryWriter(str(self._run.path), purge_step=purge)
+        self._writer = SummaryWriter(str(self._run.path), purge_step=kept + 1)
 
 
 def set_aside_after(metrics: Path, frames: int) -> None:

@@ -110,7 +110,7 @@ class RunFolder:
                 continue
             log.info("checkpoint %s", folder)
             return parse(tree, str(folder))
-        raise UserError(f"{self.path}: has no checkpoint that can be read")
+        raise UserError(f"{self.path}: has no checkpoint that can be read: start it anew")
 
     @property
     def has_checkpoint(self) -> bool:
@@ -175,7 +175,8 @@ class RunFolder:
             )
 
     def _refuse_another(self) -> None:
-        if self.config_file.exists():
+        # One that ended before its first checkpoint has nothing to lose, and can be started again.
+        if self.config_file.exists() and self.has_checkpoint:
             raise UserError(
                 f"run_dir: {self.path} already holds a run: continue it with --resume {self.path}, "
                 "or name another folder"
