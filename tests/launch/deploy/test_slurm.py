@@ -12,16 +12,24 @@ import pytest
 
 from launch.deploy.files import fill_in
 
-# Each notes a line that begins with its name. A Ray node and a run stay until they are told to end.
-STAY = """
+NOTE = 'echo "$(basename "$0") $*" >>"$NOTES"\n'
+# A Ray node and a run stay until they are told to end. They note their start when they can be told.
+STAY = f"""
 trap 'echo "$name ends" >>"$NOTES"; exit 0' TERM
+{NOTE}
 while :; do sleep 0.05; done
+"""
+# A run that fails, once head and nodes have started.
+FAIL = """
+until [ "$(grep -c '^ray start' "$NOTES")" = 2 ]; do sleep 0.05; done
+exit 3
 """
 COMMANDS = {
     "ray": '[ "$1" = start ] || exit 0\nname="ray $RAY_AUTH_MODE $RAY_AUTH_TOKEN"' + STAY,
-    "srun": 'while [[ "$1" == -* ]]; do shift; done\n"$@" &\ntrap "kill $!; wait" TERM\nwait',
-    "srwm": '[ -z "${FAILS:-}" ] || exit 3\nname=srwm' + STAY,
-    "scontrol": "",
+    "srun": 'while [[ "$1" == -* ]]; do shift; done\n'
+    'trap \'kill "$child"; wait\' TERM\n"$@" &\nchild=$!\nwait',
+    "srwm": "name=srwm" + STAY,
+    "scontrol": NOTE,
 }
 
 
@@ -36,20 +44,19 @@ def job(tmp_path, notes):
     bin = tmp_path / ".venv" / "bin"
     bin.mkdir(parents=True)
     for name, body in COMMANDS.items():
-        (bin / name).write_text(f'#!/bin/bash\necho "{name} $*" >>"$NOTES"\n{body}\n')
-        (bin / name).chmod(0o755)
+        write_command(bin / name, body)
     (bin / "activate").write_text(f'PATH={bin}:{Path(sys.executable).parent}:"$PATH"\n')
     script = tmp_path / "slurm.sbatch"
     script.write_text(fill_in("slurm", "paper-easy6", (), 2, 4, {}))
     job_id = 1_000_000_000 + os.getpid()
     jobs = []
 
-    def start(**environment):
+    def start():
         slurm = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_ID": str(job_id)}
         jobs.append(
             subprocess.Popen(
                 ["bash", script],
-                env={**os.environ, "NOTES": str(notes), **slurm, **environment},
+                env={**os.environ, "NOTES": str(notes), **slurm},
                 start_new_session=True,
             )
         )
@@ -63,9 +70,14 @@ def job(tmp_path, notes):
     assert not Path(f"/tmp/srwm-{job_id}").exists()
 
 
-def wait_for(notes, text):
+def write_command(file, body):
+    file.write_text(f"#!/bin/bash\n{body}\n")
+    file.chmod(0o755)
+
+
+def wait_for(notes, text, times=1):
     deadline = time.monotonic() + 60
-    while not (notes.exists() and text in notes.read_text()):
+    while not (notes.exists() and notes.read_text().count(text) == times):
         assert time.monotonic() < deadline, f"no {text!r} in time"
         time.sleep(0.05)
 
@@ -76,6 +88,7 @@ def stopped(job, notes):
 
     def stop(number):
         script = job()
+        wait_for(notes, "ray start --block --disable-usage-stats", times=2)
         wait_for(notes, "srwm train")
         script.send_signal(number)
         assert script.wait(60) == 0
@@ -93,8 +106,9 @@ def test_a_signal_to_the_batch_shell_lets_the_run_save_before_all_ends(stopped, 
     assert any(line.startswith("scontrol") for line in lines) == requeued
 
 
-def test_a_run_that_fails_ends_the_job_with_its_status(job, notes):
-    assert job(FAILS="yes").wait(60) == 3
+def test_a_run_that_fails_ends_the_job_with_its_status(job, notes, tmp_path):
+    write_command(tmp_path / ".venv" / "bin" / "srwm", FAIL)
+    assert job().wait(60) == 3
     lines = notes.read_text().splitlines()
     assert [line.split()[0] for line in lines if line.endswith(" ends")] == ["ray", "ray"]
     assert not any(line.startswith("scontrol") for line in lines)
