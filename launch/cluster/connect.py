@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from typing import Any
 
 import ray
 from ray.exceptions import AuthenticationError
@@ -67,12 +68,14 @@ def connect(config: RunConfig) -> None:
 
 
 def _join(config: RunConfig, address: str, environment: dict[str, str]) -> None:
-    modules = own_modules((*config.imports, *config.envs.modules))
+    own: dict[str, Any] = {}
+    if modules := own_modules((*config.imports, *config.envs.modules)):
+        own["py_modules"] = modules  # Ray takes an empty list for a broken one
     try:
         ray.init(
             address=address,
             logging_level=logging.WARNING,
-            runtime_env={"env_vars": environment, "py_modules": modules},
+            runtime_env={"env_vars": environment, **own},
         )
     except (ConnectionError, RuntimeError, AuthenticationError) as error:
         raise _no_cluster(address, str(error)) from None
