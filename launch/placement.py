@@ -27,6 +27,10 @@ def make_fewshot_flow(config: FewShotConfig, data: Data, saved: FlowState | None
         data: what `launch.flow.episodes.load_data` returned.
         saved: the state to go on from.
     """
-    from launch.flow.supervised import SupervisedFlow
+    if config.launch.mode == "local":
+        from launch.flow.supervised import SupervisedFlow
 
-    return SupervisedFlow(config, data, saved)
+        return SupervisedFlow(config, data, saved)
+    from launch.cluster.supervised import RaySupervisedFlow
+
+    return RaySupervisedFlow(config, data, saved)

@@ -43,6 +43,11 @@ class EpisodeBatch:
         """Apply a function to every field; its result keeps time first."""
         return EpisodeBatch(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
 
+    def columns(self, start: int, stop: int) -> EpisodeBatch:
+        """Return the episodes `start` to `stop` - 1, as a copy."""
+        # `task` alone has no dimension of episodes.
+        return self.map(lambda x: x[:, start:stop].copy() if x.ndim > 1 else x)
+
     @classmethod
     def join(cls, parts: Sequence[EpisodeBatch]) -> EpisodeBatch:
         """Let parts with the same B follow each other in time."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from asyncio import Future
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 import torch
+from torch.distributed import ProcessGroup
 
+from envs.fewshot.episodes import EpisodeBatch
+from launch.cluster.group_actor import GroupActor
+from launch.config.fewshot import FewShotConfig
 from launch.config.schema import RunConfig
-from launch.flow.base import KeptState, LearnerReport, RolloutInfo
+from launch.flow.base import RolloutInfo
 from launch.flow.build import build_learner, build_worker
-from launch.flow.resources import learner_threads, learning_device, worker_threads
+from launch.flow.episodes import build_supervised_learner
+from launch.flow.resources import worker_threads
 from launch.flow.worker import RolloutWorker
-from learners import Batch, Learner, Rollout, Weights, join_group, open_store
-
-R = TypeVar("R")
+from learners import Batch, Learner, Rollout, Weights
+from learners.supervised import Evaluation, SupervisedBatch, SupervisedLearner, make_batch
 
 
 class WorkerActor:
@@ -45,99 +45,55 @@ class WorkerActor:
         return self._worker.rollout(weights)
 
 
-class LearnerActor:
-    """A learner in its own process; several of them share every batch.
-
-    While one thread learns from a batch, another stages the next one. What else is asked of the
-    learner waits for its turn in the first.
-    """
+class LearnerActor(GroupActor):
+    """A learner of policies in its own process."""
 
     learner: Learner
 
     def __init__(self, config: dict[str, Any], rank: int) -> None:
         self.run = RunConfig.model_validate(config)
-        self.rank = rank
-        torch.set_num_threads(learner_threads(self.run))
-        self.store: Any = None
-        self._staging = ThreadPoolExecutor(1, "staging")
-        self._learning = ThreadPoolExecutor(1, "learning")
-        self._updates = 0  # that have been begun
-        self._turns = asyncio.Condition()
-
-    def meeting_place(self) -> tuple[str, int]:
-        """Return the host and the port at which the other learners find this one."""
-        host = ray.util.get_node_ip_address()
-        self.store = open_store(host)
-        return host, self.store.port
-
-    async def start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
-        """Meet the others, if there are any, and begin, from what an earlier learner saved."""
-        await self._learn(self._start, place, saved)
-
-    @ray.method(num_returns=3)
-    async def update(
-        self,
-        number: int,
-        cuts: list[tuple[int, int]],
-        publish: bool,
-        keep: bool,
-        *rollouts: Rollout,
-    ) -> tuple[LearnerReport, Weights | None, KeptState | None]:
-        """Learn from the environments [start, stop) of each rollout.
-
-        Args:
-            number: number of the update, from 0: Ray may deliver updates in another order.
-            cuts: start and stop of each rollout.
-            publish: whether to return the new weights.
-            keep: whether to return the new state.
-            rollouts: rollouts that together make a batch, or this learner's share of one.
-        """
-        pieces = [r.columns(*cut) for r, cut in zip(rollouts, cuts, strict=True)]
-        loop = asyncio.get_running_loop()
-        batch = await loop.run_in_executor(self._staging, self.learner.stage, pieces)
-        async with self._turns:
-            await self._turns.wait_for(lambda: number == self._updates)
-            update = self._learn(self._update, batch, publish, keep)
-            self._updates += 1
-            self._turns.notify_all()
-        return await update
-
-    async def skip(self, number: int) -> None:
-        """Go on after update `number`, which was not begun because its rollouts are lost."""
-        async with self._turns:
-            await self._turns.wait_for(lambda: number == self._updates)
-            self._updates += 1
-            self._turns.notify_all()
+        super().__init__(self.run, rank)
 
     async def weights(self) -> Weights:
         """Return the current parameters."""
-        return await self._learn(lambda: self.learner.weights())
+        return await self._learn(self._weights)
 
-    async def state(self) -> dict[str, Any]:
-        """Return the learner's state for a checkpoint."""
-        return await self._learn(lambda: self.learner.state())
-
-    def _learn(self, function: Callable[..., R], *args: Any) -> Future[R]:
-        """Call a function in the one thread that learns, after what it has been asked before."""
-        return asyncio.get_running_loop().run_in_executor(self._learning, function, *args)
-
-    def _start(self, place: tuple[str, int] | None, saved: dict[str, Any] | None) -> None:
-        group = None
-        if place:
-            device, size = learning_device(self.run), self.run.learner.devices
-            group = join_group(device, self.rank, size, *place, self.store)
+    def _build(self, group: ProcessGroup | None) -> None:
         self.learner = build_learner(self.run, group)
-        if saved:
-            self.learner.load(saved)
 
-    def _update(
-        self, batch: Batch, publish: bool, keep: bool
-    ) -> tuple[LearnerReport, Weights | None, KeptState | None]:
-        learner = self.learner
-        metrics = learner.step(batch)
-        report = LearnerReport(learner.frames, learner.version, metrics)
-        weights = learner.weights() if publish else None
-        started = time.perf_counter()
-        state = learner.state() if keep else None
-        kept = KeptState(state, time.perf_counter() - started) if state else None
-        return report, weights, kept
+    def _stage(self, inputs: Sequence[Rollout], cuts: list[tuple[int, int]]) -> Batch:
+        return self.learner.stage([r.columns(*cut) for r, cut in zip(inputs, cuts, strict=True)])
+
+    def _weights(self) -> Weights:
+        return self.learner.weights()
+
+
+class SupervisedActor(GroupActor):
+    """A learner of few-shot runs in its own process; what it learns from, the driver draws.
+
+    Args:
+        config: of the run.
+        rank: of this learner in its group.
+        shape: (H, W, C) of the images.
+    """
+
+    learner: SupervisedLearner
+
+    def __init__(self, config: dict[str, Any], rank: int, shape: tuple[int, int, int]) -> None:
+        self.run = FewShotConfig.model_validate(config)
+        self.shape = shape
+        super().__init__(self.run, rank)
+
+    async def evaluate(self, episodes: EpisodeBatch) -> Evaluation:
+        """Evaluate the network on these episodes."""
+        return await self._learn(lambda: self.learner.evaluate([make_batch(episodes, self.device)]))
+
+    def _build(self, group: ProcessGroup | None) -> None:
+        self.learner = build_supervised_learner(self.run, self.shape, group)
+
+    def _stage(
+        self, inputs: Sequence[EpisodeBatch], cuts: list[tuple[int, int]]
+    ) -> SupervisedBatch:
+        """Make a batch of the one input that holds this learner's share."""
+        ((share, cut),) = zip(inputs, cuts, strict=True)
+        return make_batch(share, self.device).columns(*cut)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import AuthenticationError
 
-from envs import env_spec
-from launch.cluster.learners import UPDATES_IN_FLIGHT
 from launch.cluster.probe import reason_against
 from launch.config.plugins import own_modules
-from launch.config.schema import RunConfig
 from launch.errors import UserError
-from launch.flow.resources import cluster_address, cpu_count
+from launch.flow.resources import cpu_count
 from launch.paths import python_path
 
 log = logging.getLogger(__name__)
@@ -42,7 +40,16 @@ def check_address(address: str) -> None:
         raise _no_cluster(address, reason)
 
 
-def connect(config: RunConfig) -> None:
+class Demand(NamedTuple):
+    """What a run needs of a cluster."""
+
+    address: str | None  # of the cluster; None: one is started on this machine
+    actors: int  # each asks for a CPU
+    store_bytes: int  # room for data on their way between actors
+    modules: tuple[str, ...]  # of the user's own, which the actors import
+
+
+def connect(demand: Demand) -> None:
     """Connect this process to the run's cluster; start one on this machine if it names none.
 
     Raises:
@@ -56,21 +63,19 @@ def connect(config: RunConfig) -> None:
     # Processes share the cores here. A thread that spins at a barrier keeps the very thread that it
     # waits for off the core.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"}
-    address = cluster_address(config)
-    if address:
-        _join(config, address, environment)
+    if demand.address:
+        _join(demand.address, demand.modules, environment)
     else:
-        _start(config, environment)
+        _start(demand, environment)
     cpus = ray.cluster_resources().get("CPU", 0)
-    actors = config.launch.workers + config.learner.devices
-    if cpus < actors:
-        log.warning("%d CPUs for %d workers and learners: the rest wait", cpus, actors)
+    if cpus < demand.actors:
+        log.warning("%d CPUs for %d workers and learners: the rest wait", cpus, demand.actors)
 
 
-def _join(config: RunConfig, address: str, environment: dict[str, str]) -> None:
+def _join(address: str, modules: Sequence[str], environment: dict[str, str]) -> None:
     own: dict[str, Any] = {}
-    if modules := own_modules((*config.imports, *config.envs.modules)):
-        own["py_modules"] = modules  # Ray takes an empty list for a broken one
+    if sources := own_modules(modules):
+        own["py_modules"] = sources  # Ray takes an empty list for a broken one
     try:
         ray.init(
             address=address,
@@ -81,7 +86,7 @@ def _join(config: RunConfig, address: str, environment: dict[str, str]) -> None:
         raise _no_cluster(address, str(error)) from None
 
 
-def _start(config: RunConfig, environment: dict[str, str]) -> None:
+def _start(demand: Demand, environment: dict[str, str]) -> None:
     # What a worker imports must be what the driver sees, a user's environments too.
     # Nobody asks this cluster what each task did; kept, it would grow for hours.
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
@@ -89,22 +94,12 @@ def _start(config: RunConfig, environment: dict[str, str]) -> None:
         # Its own cluster, whatever RAY_ADDRESS says or another run has left on this machine.
         address="local",
         # Ray's count is of permits, not of cores: every actor must find one.
-        num_cpus=max(cpu_count(), config.launch.workers + config.learner.devices),
+        num_cpus=max(cpu_count(), demand.actors),
         include_dashboard=False,
-        object_store_memory=_object_store_bytes(config),
+        object_store_memory=demand.store_bytes,
         logging_level=logging.WARNING,
         runtime_env={"env_vars": {**environment, "PYTHONPATH": python_path()}},
     )
-
-
-def _object_store_bytes(config: RunConfig) -> int:
-    """Return room for every rollout in flight, twice: what is bounded needs no more."""
-    learner, launch = config.learner, config.launch
-    unrolls = (
-        launch.queue_batches + UPDATES_IN_FLIGHT
-    ) * learner.batch_size + 2 * launch.workers * launch.envs_per_worker
-    frame = env_spec(config.envs).observation_bytes
-    return 2 * unrolls * (learner.unroll_length + 1) * frame + (256 << 20)
 
 
 def _no_cluster(address: str, reason: str) -> UserError:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from agents.classifier_config import ClassifierConfig
 from envs.fewshot.config import EpisodesConfig
-from launch.config.schema import CheckpointConfig, CommonConfig, Count, Share
+from launch.config.schema import CheckpointConfig, CommonConfig, Count, Share, require_room
 from learners.supervised.config import SupervisedConfig
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
@@ -71,11 +71,7 @@ class FewShotConfig(CommonConfig):
 
     @model_validator(mode="after")
     def _learners_have_room(self) -> FewShotConfig:
-        if self.launch.mode == "local" and self.learner.devices > 1:
-            raise ValueError(
-                f"learner.devices {self.learner.devices} needs launch.mode ray: "
-                "in mode local there is one process and one learner"
-            )
+        require_room(self.learner.devices, self.launch.mode, self.launch.learner_gpus)
         return self
 
     @model_validator(mode="after")

@@ -89,6 +89,29 @@ class LaunchConfig(LoadedLaunch):
     """Environments of each worker."""
 
 
+def require_room(learners: int, mode: Literal["ray", "local"], gpus: float) -> None:
+    """Check that so many learners can run side by side.
+
+    Args:
+        learners: `learner.devices`.
+        mode: `launch.mode`.
+        gpus: `launch.learner_gpus`.
+
+    Raises:
+        ValueError: if they cannot.
+    """
+    if mode == "local" and learners > 1:
+        raise ValueError(
+            f"learner.devices {learners} needs launch.mode ray: "
+            "in mode local there is one process and one learner"
+        )
+    if learners > 1 and 0 < gpus < 1:
+        raise ValueError(
+            f"launch.learner_gpus {gpus:g} with learner.devices "
+            f"{learners}: several learners need a whole GPU each, or 0"
+        )
+
+
 class CheckpointConfig(BaseModel):
     """When a run is saved, and how many checkpoints are kept."""
 
@@ -193,16 +216,7 @@ class LoadedConfig(CommonConfig):
 
     @model_validator(mode="after")
     def _learners_have_room(self) -> LoadedConfig:
-        if self.launch.mode == "local" and self.learner.devices > 1:
-            raise ValueError(
-                f"learner.devices {self.learner.devices} needs launch.mode ray: "
-                "in mode local there is one process and one learner"
-            )
-        if self.learner.devices > 1 and 0 < self.launch.learner_gpus < 1:
-            raise ValueError(
-                f"launch.learner_gpus {self.launch.learner_gpus:g} with learner.devices "
-                f"{self.learner.devices}: several learners need a whole GPU each, or 0"
-            )
+        require_room(self.learner.devices, self.launch.mode, self.launch.learner_gpus)
         return self
 
 

@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch.distributed import ProcessGroup
 
 from agents import Classifier, make_classifier
 from envs.fewshot.config import EpisodesConfig
@@ -14,6 +16,8 @@ from envs.fewshot.datasets import load_source
 from envs.fewshot.episodes import EpisodeBatch, EpisodeSampler
 from envs.fewshot.images import Split
 from launch.config.fewshot import FewShotConfig
+from launch.flow.resources import learning_device
+from learners.supervised import SupervisedLearner
 
 # Episodes of validation and test follow from these numbers, not from the seed of a run: they are
 # the same for every run and core.
@@ -87,6 +91,21 @@ def build_classifier(
         episodes.tasks[0].normalise,
         device,
     )
+
+
+def build_supervised_learner(
+    config: FewShotConfig, shape: tuple[int, int, int], group: ProcessGroup | None = None
+) -> SupervisedLearner:
+    """Build the learner of a run, its network drawn from the run's seed.
+
+    Args:
+        config: of the run.
+        shape: (H, W, C) of the images.
+        group: the learners that it shares batches with, if any.
+    """
+    torch.manual_seed(config.seed)
+    device = learning_device(config)
+    return SupervisedLearner(build_classifier(config, shape, device), config.learner, device, group)
 
 
 class EpisodeStream:

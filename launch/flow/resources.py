@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import torch
 
+from launch.config.fewshot import FewShotConfig
 from launch.config.schema import LoadedConfig, RunConfig
+from launch.config.source import AnyConfig
 from launch.errors import UserError
 
 UNITS = 10_000  # of a GPU: Ray knows no smaller share
@@ -39,6 +41,23 @@ def share_out(gpus: int, config: LoadedConfig, workers: int) -> Gpus:
     return Gpus(launch.learner_gpus, launch.worker_gpus)
 
 
+def learner_share(gpus: int, config: FewShotConfig) -> float:
+    """Return what each learner of a run without workers reserves where there are so many GPUs.
+
+    Raises:
+        UserError: if they do not suffice.
+    """
+    share, learners = config.launch.learner_gpus, config.learner.devices
+    if not gpus:
+        return 0
+    if learners * share > gpus:
+        raise UserError(
+            f"{learners} learners x launch.learner_gpus {share:g} do not fit on the {gpus} GPUs "
+            "here"
+        )
+    return share
+
+
 def room(gpus: int, config: LoadedConfig) -> int:
     """Return for how many workers there is a share of a GPU beside the learners'."""
     learner, worker = _units(config.launch.learner_gpus), _units(config.launch.worker_gpus)
@@ -59,7 +78,7 @@ def _units(share: float) -> int:
     return round(UNITS * share)
 
 
-def learning_device(config: LoadedConfig) -> str:
+def learning_device(config: AnyConfig) -> str:
     """Return where the learner is."""
     return "cuda" if config.launch.learner_gpus and torch.cuda.is_available() else "cpu"
 
@@ -69,7 +88,7 @@ def acting_device(config: LoadedConfig) -> str:
     return "cuda" if config.launch.worker_gpus and torch.cuda.is_available() else "cpu"
 
 
-def cluster_address(config: LoadedConfig) -> str | None:
+def cluster_address(config: AnyConfig) -> str | None:
     """Return the address of the run's Ray cluster, None if the run starts its own.
 
     A job that was submitted to a cluster (`ray job submit`) runs on that cluster.
@@ -91,7 +110,7 @@ def default_worker_threads(workers: int) -> int:
     return max(1, cpu_count() // workers)
 
 
-def learner_threads(config: LoadedConfig) -> int:
+def learner_threads(config: AnyConfig) -> int:
     """Return the CPU threads of torch in a learner."""
     # On a cluster each may have a machine to itself; here they share what there is.
     shared = cpu_count() if cluster_address(config) else cpu_count() // config.learner.devices

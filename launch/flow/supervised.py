@@ -14,7 +14,7 @@ from launch.flow.episodes import (
     SPLIT_SEEDS,
     Data,
     EpisodeStream,
-    build_classifier,
+    build_supervised_learner,
 )
 from launch.flow.resources import cpu_count
 from learners.supervised import Evaluation, SupervisedLearner, make_batch
@@ -33,10 +33,7 @@ class SupervisedFlow:
         torch.set_num_threads(config.launch.learner_threads or cpu_count())
         self.config = config
         self.data = data
-        self.device = learning_device(config)
-        torch.manual_seed(config.seed)
-        classifier = build_classifier(config, self.data.shape, self.device)
-        self.learner = SupervisedLearner(classifier, config.learner, self.device)
+        self.learner = build_supervised_learner(config, data.shape)
         if saved:
             self.learner.load(saved.learner)
         done = self.learner.version + self.learner.skipped
@@ -46,7 +43,7 @@ class SupervisedFlow:
     def update(self) -> UpdateReport:
         """Learn from a batch of episodes; validate where it is due."""
         learner, before = self.learner, self.learner.frames
-        metrics = learner.step(make_batch(self.stream.take(), self.device))
+        metrics = learner.step(make_batch(self.stream.take(), learner.device))
         score = None
         if validation_is_due(self.config, before, learner.frames):
             found = evaluate_split(learner, self.data.validation, "validation", self.episodes)
@@ -71,11 +68,6 @@ class SupervisedFlow:
     def close(self) -> None:
         """Stop drawing."""
         self.stream.close()
-
-
-def learning_device(config: FewShotConfig) -> str:
-    """Return where the learner is."""
-    return "cuda" if config.launch.learner_gpus and torch.cuda.is_available() else "cpu"
 
 
 def validation_is_due(config: FewShotConfig, before: int, after: int) -> bool:

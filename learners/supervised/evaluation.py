@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,22 @@ class Evaluation(NamedTuple):
     seen: NDArray[np.int64]  # [T, E], examples of the class seen before
     task: NDArray[np.int64]  # [T], which task of the sequence it is
 
+    @classmethod
+    def join(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """Put the episodes of all parts side by side.
+
+        Raises:
+            ValueError: if there is none, or they are not alike: see `evaluate`.
+        """
+        if not parts or not all(np.array_equal(part.task, parts[0].task) for part in parts):
+            raise ValueError(
+                "an evaluation needs batches of one form: the same tasks at each position"
+            )
+        correct, loss, scored, seen, _ = (
+            np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)
+        )
+        return cls(correct, loss, scored, seen, parts[0].task)
+
 
 @torch.no_grad()
 def evaluate(classifier: Classifier, batches: Iterable[SupervisedBatch]) -> Evaluation:
@@ -37,18 +53,12 @@ def evaluate(classifier: Classifier, batches: Iterable[SupervisedBatch]) -> Eval
     Raises:
         ValueError: if there is none, or they are not alike.
     """
-    parts, tasks = [], []
+    parts = []
     with evaluating(classifier):
         for batch in batches:
             logits = classifier(batch.images, batch.label_in).logits
             correct = logits.argmax(-1) == batch.target
             losses = cross_entropy(logits, batch.target).float()
-            of_batch = (correct, losses, batch.scored, batch.seen)
-            parts.append([tensor.cpu().numpy() for tensor in of_batch])
-            tasks.append(batch.task.cpu().numpy())
-    if not tasks or not all(np.array_equal(task, tasks[0]) for task in tasks):
-        raise ValueError("an evaluation needs batches of one form: the same tasks at each position")
-    correct, loss, scored, seen = (
-        np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True)
-    )
-    return Evaluation(correct, loss, scored, seen, tasks[0])
+            fields = (correct, losses, batch.scored, batch.seen, batch.task)
+            parts.append(Evaluation(*(tensor.cpu().numpy() for tensor in fields)))
+    return Evaluation.join(parts)
