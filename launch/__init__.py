@@ -9,9 +9,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from launch.api import Evaluation, RunFolder, evaluate, load_config, resume, train
+    from launch.api import (
+        Evaluation,
+        FewShotResult,
+        RunFolder,
+        evaluate,
+        evaluate_fewshot,
+        load_config,
+        resume,
+        train,
+    )
 
-__all__ = ["Evaluation", "RunFolder", "evaluate", "load_config", "resume", "train"]
+__all__ = [
+    "Evaluation",
+    "FewShotResult",
+    "RunFolder",
+    "evaluate",
+    "evaluate_fewshot",
+    "load_config",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

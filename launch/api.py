@@ -18,12 +18,23 @@ from launch.errors import UserError
 from launch.job import AnyJob
 from launch.play.evaluate import Score, mean_normalised
 from launch.play.evaluate import evaluate as play
+from launch.play.fewshot import FewShotResult
+from launch.play.fewshot_runs import evaluate_fewshot
 from launch.prepare import check, prepare_any
 from launch.run.folder import RunFolder
 from launch.run.lock import RunLock
 from launch.run.saved import Saved
 
-__all__ = ["Evaluation", "RunFolder", "evaluate", "load_config", "resume", "train"]
+__all__ = [
+    "Evaluation",
+    "FewShotResult",
+    "RunFolder",
+    "evaluate",
+    "evaluate_fewshot",
+    "load_config",
+    "resume",
+    "train",
+]
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +142,9 @@ def evaluate(
     episodes: int = 100,
     seed: int = 0,
     console: Console | None = None,
+    checkpoint: str = "newest",
 ) -> Evaluation:
-    """Play complete episodes with the newest checkpoint of a run and the greedy policy.
+    """Play complete episodes with a checkpoint of a run and the greedy policy.
 
     Args:
         run: the run, or the path of its folder.
@@ -141,13 +153,14 @@ def evaluate(
         episodes: complete episodes of each game on each split, at least 1.
         seed: of the environments.
         console: where a progress bar is shown if it is a terminal; by default nowhere.
+        checkpoint: `newest`, `best` or the number of its frames.
 
     Raises:
-        UserError: if the run has no checkpoint that can be read, or a split does not exist.
+        UserError: if the run has no such checkpoint that can be read, or a split does not exist.
     """
     folder, config = RunFolder.open(run.path if isinstance(run, RunFolder) else run)
     chosen = _splits(splits, config.envs)
-    saved = folder.newest_checkpoint()
+    saved = folder.find_checkpoint(checkpoint)
     agent = check(config, saved).eval()
     for name in chosen:
         if name != "train" and overlaps(name, config.envs):

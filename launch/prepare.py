@@ -90,13 +90,27 @@ def check_fewshot(config: FewShotConfig, saved: Saved | None = None) -> tuple[Cl
     """
     try:
         data = load_data(config.episodes)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return check_classifier(config, data.shape, saved), data
+
+
+def check_classifier(
+    config: FewShotConfig, shape: tuple[int, int, int], saved: Saved | None = None
+) -> Classifier:
+    """Build the network of a few-shot run for images (H, W, C), with the saved weights if any.
+
+    Raises:
+        UserError: if the network does not go with the images or with the checkpoint.
+    """
+    try:
         torch.manual_seed(config.seed)
-        classifier = build_classifier(config, data.shape)
+        classifier = build_classifier(config, shape)
         if saved:
             load_agent(classifier, saved.flow.learner["agent"])
     except ValueError as error:
         raise UserError(str(error)) from None
-    return classifier, data
+    return classifier
 
 
 def _check_place(config: AnyConfig, run: RunFolder | None) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
 from launch.errors import UserError
+
+PICTURES = (".png", ".svg", ".pdf")
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 console = Console()
 notes = Console(stderr=True)
@@ -21,6 +27,25 @@ def file_in_a_folder(_: click.Context, option: click.Parameter, file: Path | Non
             f"{option.opts[0]} {file}: {file.parent} is not a folder that can be written to"
         )
     return file
+
+
+def picture_in_a_folder(
+    context: click.Context, option: click.Parameter, file: Path | None
+) -> Path | None:
+    """Refuse the same, and a kind of picture that is not drawn."""
+    if file and file.suffix not in PICTURES:
+        raise UserError(f"{option.opts[0]} {file}: the name must end in {', '.join(PICTURES)}")
+    return file_in_a_folder(context, option, file)
+
+
+def checkpoint_option(default: str) -> Callable[[F], F]:
+    """Return the option `--checkpoint`; None stands for what `default` says."""
+    return click.option(
+        "--checkpoint",
+        metavar="best|newest|FRAMES",
+        help="The checkpoint that is used: the best one on validation, the newest one, or the one "
+        f"of so many frames (images). By default {default}.",
+    )
 
 
 json_option = click.option(

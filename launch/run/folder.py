@@ -104,13 +104,44 @@ class RunFolder:
         Raises:
             UserError: if there is none, or if it is of a format that is not read.
         """
-        for folder, tree in checkpoint.readable(self.checkpoints):
-            if isinstance(tree, checkpoint.CheckpointError):
-                log.warning("passed over: %s", tree)
-                continue
-            log.info("checkpoint %s", folder)
-            return parse(tree, str(folder))
-        raise UserError(f"{self.path}: has no checkpoint that can be read: start it anew")
+        saved = _newest_in(self.checkpoints)
+        if not saved:
+            raise UserError(f"{self.path}: has no checkpoint that can be read: start it anew")
+        return saved
+
+    def find_checkpoint(self, choice: str) -> Saved:
+        """Return the checkpoint that a user names.
+
+        Args:
+            choice: `newest`; `best`, with the best score; or the number of its frames.
+
+        Raises:
+            UserError: if there is none, it cannot be read, or `choice` is none of these.
+        """
+        if choice == "newest":
+            return self.newest_checkpoint()
+        if choice == "best":
+            saved = _newest_in(self.best)
+            if not saved:
+                raise UserError(f"{self.path}: has no best checkpoint that can be read: use newest")
+            return saved
+        if not choice.isdecimal():
+            raise UserError(f"checkpoint {choice!r}: use best, newest or a number of frames")
+        there = {int(folder.name): folder for folder in checkpoint.saved(self.best)}
+        there |= {int(folder.name): folder for folder in checkpoint.saved(self.checkpoints)}
+        if int(choice) not in there:
+            known = ", ".join(map(str, sorted(there))) or "none"
+            raise UserError(f"{self.path}: has no checkpoint {choice}, there is {known}")
+        folder = there[int(choice)]
+        try:
+            return parse(checkpoint.load(folder), str(folder))
+        except checkpoint.CheckpointError as error:
+            raise UserError(str(error)) from None
+
+    @property
+    def has_best(self) -> bool:
+        """Whether a checkpoint with the best score is there; it may be damaged."""
+        return bool(checkpoint.saved(self.best))
 
     @property
     def has_checkpoint(self) -> bool:
@@ -181,6 +212,17 @@ class RunFolder:
                 f"run_dir: {self.path} already holds a run: continue it with --resume {self.path}, "
                 "or name another folder"
             )
+
+
+def _newest_in(root: Path) -> Saved | None:
+    """Return the newest checkpoint that can be read, if any; name those that cannot be."""
+    for folder, tree in checkpoint.readable(root):
+        if isinstance(tree, checkpoint.CheckpointError):
+            log.warning("passed over: %s", tree)
+            continue
+        log.info("checkpoint %s", folder)
+        return parse(tree, str(folder))
+    return None
 
 
 def _save(root: Path, saved: Saved, keep: int) -> Path:
