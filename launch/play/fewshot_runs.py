@@ -15,7 +15,7 @@ from envs.fewshot.images import DataError, Split
 from launch.config.fewshot import FewShotConfig
 from launch.errors import UserError
 from launch.flow.episodes import load_sampler
-from launch.flow.supervised import learning_device
+from launch.flow.resources import learning_device
 from launch.play.fewshot import FewShotResult, Network, join_seeds, orders, try_network
 from launch.prepare import check_classifier
 from launch.run.folder import RunFolder
