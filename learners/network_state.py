@@ -56,3 +56,25 @@ def load_agent(agent: nn.Module, state_dict: Mapping[str, Tensor | NDArray[Any]]
                 f"{'absent' if here is None else list(here.shape)} here"
             )
     agent.load_state_dict({name: to_tensor(value) for name, value in state_dict.items()})
+
+
+def optimiser_arrays(
+    network: nn.Module, optimiser: torch.optim.Optimizer
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Copy what an optimiser keeps of each parameter, by the parameter's name."""
+    named = network.named_parameters()
+    return {name: to_arrays(optimiser.state[parameter]) for name, parameter in named}
+
+
+def load_optimiser(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    arrays: Mapping[str, Mapping[str, Tensor | NDArray[Any]]],
+) -> None:
+    """Go on with what `optimiser_arrays` returned."""
+    for name, parameter in network.named_parameters():
+        optimiser.state[parameter] = {
+            # PyTorch counts its steps on the CPU.
+            key: to_tensor(value).to(parameter.device if key != "step" else "cpu")
+            for key, value in arrays[name].items()
+        }

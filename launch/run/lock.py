@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 from launch.errors import UserError
 
@@ -49,10 +49,5 @@ class RunLock:
         self._file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         self._file.flush()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._file.close()

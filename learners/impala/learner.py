@@ -22,7 +22,14 @@ from learners.impala.optimiser import make_optimiser
 from learners.impala.rollout import Rollout
 from learners.impala.vtrace import vtrace
 from learners.introspection import MemoryReport
-from learners.network_state import diverged, load_agent, to_arrays, to_tensor
+from learners.network_state import (
+    diverged,
+    load_agent,
+    load_optimiser,
+    optimiser_arrays,
+    to_arrays,
+    to_tensor,
+)
 from learners.schedule import Schedule
 
 # A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
@@ -135,13 +142,9 @@ class Learner:
 
         Ray moves arrays as they are; of tensors it would make bytes, and copies of these.
         """
-        optimiser = self.optimiser.state
         return {
             "agent": to_arrays(self.agent.state_dict()),
-            "optimiser": {
-                name: to_arrays(optimiser[parameter])
-                for name, parameter in self.agent.named_parameters()
-            },
+            "optimiser": optimiser_arrays(self.agent, self.optimiser),
             "frames": self.frames,
             "version": self.version,
             "skipped": self.skipped,
@@ -156,11 +159,7 @@ class Learner:
             ValueError: if it is the state of another network.
         """
         load_agent(self.agent, state["agent"])
-        for name, parameter in self.agent.named_parameters():
-            self.optimiser.state[parameter] = {
-                key: to_tensor(value).to(self.device if key != "step" else "cpu")
-                for key, value in state["optimiser"][name].items()
-            }
+        load_optimiser(self.agent, self.optimiser, state["optimiser"])
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]

@@ -16,7 +16,14 @@ from torch.nn.parallel import DistributedDataParallel
 from agents import Classifier
 from learners.batch_norm import synchronise
 from learners.introspection import MemoryReport
-from learners.network_state import diverged, load_agent, to_arrays, to_tensor
+from learners.network_state import (
+    diverged,
+    load_agent,
+    load_optimiser,
+    optimiser_arrays,
+    to_arrays,
+    to_tensor,
+)
 from learners.supervised.batch import SupervisedBatch
 from learners.supervised.config import SupervisedConfig
 from learners.supervised.evaluation import Evaluation, evaluate
@@ -128,14 +135,10 @@ class SupervisedLearner:
 
         It has the form of `learners.impala.Learner.state`; `agent` is the classifier.
         """
-        optimiser = self.optimiser.state
         classifier = self.classifier
         return {
             "agent": to_arrays(classifier.state_dict()),
-            "optimiser": {
-                name: to_arrays(optimiser[parameter])
-                for name, parameter in classifier.named_parameters()
-            },
+            "optimiser": optimiser_arrays(self.classifier, self.optimiser),
             "frames": self.frames,
             "version": self.version,
             "skipped": self.skipped,
@@ -151,11 +154,7 @@ class SupervisedLearner:
             ValueError: if it is the state of another network.
         """
         load_agent(self.classifier, state["agent"])
-        for name, parameter in self.classifier.named_parameters():
-            self.optimiser.state[parameter] = {
-                key: to_tensor(value).to(self.device if key != "step" else "cpu")
-                for key, value in state["optimiser"][name].items()
-            }
+        load_optimiser(self.classifier, self.optimiser, state["optimiser"])
         self.frames = state["frames"]
         self.version = state["version"]
         self.skipped = state["skipped"]
