@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class Piece(NamedTuple, Generic[T]):
+@dataclass(frozen=True)  # Python 3.10 has no generic NamedTuple
+class Piece(Generic[T]):
     """The environments [start, stop) of one rollout."""
 
     rollout: T  # the rollout itself, or a reference to it
@@ -46,12 +48,12 @@ class Batcher(Generic[T]):
         """Remove and return the oldest pieces that make up so many unrolls, at most those there."""
         pieces, missing = [], unrolls
         while missing:
-            rollout, start, stop = self._queue.popleft()
-            cut = min(stop, start + missing)
-            pieces.append(Piece(rollout, start, cut))
-            if cut < stop:
-                self._queue.appendleft(Piece(rollout, cut, stop))
-            missing -= cut - start
+            oldest = self._queue.popleft()
+            cut = min(oldest.stop, oldest.start + missing)
+            pieces.append(replace(oldest, stop=cut))
+            if cut < oldest.stop:
+                self._queue.appendleft(replace(oldest, start=cut))
+            missing -= cut - oldest.start
         self.waiting -= unrolls
         return pieces
 
