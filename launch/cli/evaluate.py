@@ -143,15 +143,12 @@ def _evaluate_fewshot(
     picture: Path | None,
 ) -> None:
     from launch import api
-    from launch.flow.episodes import SPLIT_SEEDS
+    from launch.play.fewshot_runs import split_name
     from launch.report.fewshot import accuracy_table, as_tree, shared_facts, shot_tables, write_csv
     from launch.report.fewshot_picture import draw
     from launch.report.files import write_json
 
-    splits = [split for split in SPLIT_SEEDS if split in names] or ["test"]
-    for name in names:
-        if name not in SPLIT_SEEDS:
-            raise UserError(f"split {name!r}: use one of {', '.join(SPLIT_SEEDS)}")
+    splits = [split_name(name) for name in dict.fromkeys(names)] or ["test"]
     results = api.evaluate_fewshot(
         runs, splits, episodes or 1000, shots, shuffle_labels, checkpoint, notes
     )

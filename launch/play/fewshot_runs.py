@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from envs.fewshot.episodes import EpisodeSampler
 from envs.fewshot.images import DataError, Split
 from launch.config.fewshot import FewShotConfig
 from launch.errors import UserError
-from launch.flow.episodes import load_sampler
+from launch.flow.episodes import SPLIT_SEEDS, load_sampler
 from launch.flow.resources import learning_device
 from launch.play.fewshot import FewShotResult, Network, join_seeds, orders, try_network
 from launch.prepare import check_classifier
@@ -54,32 +54,24 @@ def evaluate_fewshot(
         UserError: if a run is no few-shot run or has no such checkpoint, if two runs have the same
             configuration and seed, or if data are missing or too few.
     """
-    groups = _join_alike([_open(run) for run in runs])
-    load = cache(load_sampler)
+    groups = _join_alike([open_fewshot(run) for run in runs])
     found = []
     with Progress(console=console, disable=not (console and console.is_terminal)) as progress:
         for group in groups:
             results = []
             for run, config in group:
                 asked = with_shots(config.episodes, k_shot)
-                try:
-                    samplers = {split: load(asked, split) for split in splits}
-                except DataError as error:
-                    raise UserError(f"{run.path}: {error}") from None
-                network = _network(run, config, samplers, checkpoint)
+                samplers = {split: load_split(run, asked, split) for split in splits}
+                choice = checkpoint or ("best" if run.has_best else "newest")
+                network = load_network(run, config, _shape(samplers), choice)
                 total = episodes * sum(len(orders(sampler)) for sampler in samplers.values())
-                bar = progress.add_task(str(run.path), total=total)
+                advance = partial(progress.advance, progress.add_task(str(run.path), total=total))
                 results.append(
                     [
                         result
                         for split, sampler in samplers.items()
                         for result in try_network(
-                            network,
-                            sampler,
-                            split,
-                            episodes,
-                            shuffle_labels,
-                            partial(progress.advance, bar),
+                            network, sampler, split, episodes, shuffle_labels, advance
                         )
                     ]
                 )
@@ -87,16 +79,64 @@ def evaluate_fewshot(
     return found
 
 
+def _shape(samplers: Mapping[Split, EpisodeSampler]) -> tuple[int, int, int]:
+    """Return (H, W, C) of the images."""
+    sampler, *_ = samplers.values()
+    return sampler.sources[0].shape
+
+
 def with_shots(episodes: EpisodesConfig, k_shot: int | None) -> EpisodesConfig:
     """Return episodes with `k_shot` labelled images of each class; None: as they are."""
     return episodes.model_copy(update={"k_shot": k_shot or episodes.k_shot})
 
 
-def _open(run: RunFolder | str | Path) -> Opened:
+def open_fewshot(run: RunFolder | str | Path) -> Opened:
+    """Open a few-shot run and read its configuration.
+
+    Raises:
+        UserError: if there is none, or it is of the other kind.
+    """
     folder, config = RunFolder.open_any(run.path if isinstance(run, RunFolder) else run)
     if not isinstance(config, FewShotConfig):
         raise UserError(f"{folder.path}: is a run that plays games, not a few-shot run")
     return folder, config
+
+
+def split_name(name: str) -> Split:
+    """Return the split of this name.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for split in SPLIT_SEEDS:
+        if split == name:
+            return split
+    raise UserError(f"split {name!r}: use one of {', '.join(SPLIT_SEEDS)}")
+
+
+def load_split(run: RunFolder, episodes: EpisodesConfig, split: Split) -> EpisodeSampler:
+    """Return what draws a run's episodes from the classes of a split.
+
+    Raises:
+        UserError: if data are missing or too few.
+    """
+    try:
+        return load_sampler(episodes, split)
+    except DataError as error:
+        raise UserError(f"{run.path}: {error}") from None
+
+
+def load_network(
+    run: RunFolder, config: FewShotConfig, shape: tuple[int, int, int], checkpoint: str
+) -> Network:
+    """Load the network of a run for images (H, W, C) to where it learns.
+
+    Raises:
+        UserError: if the run has no such checkpoint, or it is of another network.
+    """
+    saved = run.find_checkpoint(checkpoint)
+    classifier = check_classifier(config, shape, saved).to(learning_device(config))
+    return Network(classifier, str(run.path), config, checkpoint, saved.frames)
 
 
 def _join_alike(opened: Sequence[Opened]) -> list[list[Opened]]:
@@ -112,18 +152,3 @@ def _join_alike(opened: Sequence[Opened]) -> list[list[Opened]]:
                 )
         alike.append((run, config))
     return [*groups.values()]
-
-
-def _network(
-    run: RunFolder,
-    config: FewShotConfig,
-    samplers: Mapping[Split, EpisodeSampler],
-    checkpoint: str | None,
-) -> Network:
-    """Load the network of a run."""
-    choice = checkpoint or ("best" if run.has_best else "newest")
-    saved = run.find_checkpoint(choice)
-    sampler = next(iter(samplers.values()))
-    classifier = check_classifier(config, sampler.sources[0].shape, saved)
-    classifier.to(learning_device(config))
-    return Network(classifier, str(run.path), config, choice, saved.frames)

@@ -44,7 +44,7 @@ def picture(trace: Trace, title: str, note: str) -> Figure:
         rows, columns = trace.obs.shape[1:3]
         strip_height = STRIP_WIDTH / FRAMES * rows / columns
         figure, (strip, *panels) = sheet([strip_height, *heights], title, note, PICTURE_DPI)
-        _draw_strip(strip, trace)
+        draw_strip(strip, trace.obs, FRAMES)
     draw_panels(panels, trace)
     return figure
 
@@ -87,41 +87,51 @@ def thin_out(values: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     return np.add.reduceat(values, starts, axis=0) / sizes[:, None]
 
 
-def _draw_strip(axis: Axes, trace: Trace) -> None:
-    """Show the middle steps of equal parts of the episode."""
-    steps = len(trace.reward)
-    parts = min(FRAMES, steps)
+def draw_strip(axis: Axes, obs: NDArray[Any], most: int) -> None:
+    """Show the middle steps of at most `most` equal parts of an episode, obs [T, H, W, C]."""
+    steps = len(obs)
+    parts = min(most, steps)
     shown = [(2 * part + 1) * steps // (2 * parts) for part in range(parts)]
-    edges = np.linspace(*_limits(trace), parts + 1)
+    edges = np.linspace(*_limits(steps), parts + 1)
     for t, start, stop in zip(shown, edges, edges[1:], strict=False):
         gap = 0.02 * (stop - start)
-        axis.imshow(rgb(trace.obs[t]), extent=(start + gap, stop - gap, 0, 1), aspect="auto")
-    axis.set(xlim=_limits(trace), ylim=(0, 1), yticks=[])
+        axis.imshow(rgb(obs[t]), extent=(start + gap, stop - gap, 0, 1), aspect="auto")
+    axis.set(xlim=_limits(steps), ylim=(0, 1), yticks=[])
     axis.set_xticks((edges[1:] + edges[:-1]) / 2, [f"step {t}" for t in shown])
     axis.xaxis.tick_top()
     axis.tick_params(length=0, labelsize=8)
     axis.spines[:].set_visible(False)
 
 
-def _limits(trace: Trace) -> tuple[float, float]:
-    return -0.5, len(trace.reward) - 0.5
+def _limits(steps: int) -> tuple[float, float]:
+    return -0.5, steps - 0.5
 
 
 def panel_heights(trace: Trace) -> list[float]:
     """Return the inches of the axes that `draw_panels` fills."""
-    return [VALUE, *(HEAD * layer.shape[1] for layer in trace.change)]
+    return [VALUE, *layer_heights(trace.change)]
+
+
+def layer_heights(change: Sequence[NDArray[np.float32]]) -> list[float]:
+    """Return the inches of the axes that `draw_layers` fills."""
+    return [HEAD * layer.shape[1] for layer in change]
 
 
 def draw_panels(panels: list[Axes], trace: Trace) -> None:
     """Fill axes with the value and the layers, all over the steps of the episode."""
     value, *layers = panels
     _draw_value(value, trace)
-    _draw_layers(layers, trace)
+    draw_layers(layers, trace.change)
+    finish_panels(panels, len(trace.reward), "step of the episode")
+
+
+def finish_panels(panels: Sequence[Axes], steps: int, label: str) -> None:
+    """Give axes below each other one axis of `steps` steps, with its label below the last."""
     for panel in panels:
-        panel.set_xlim(_limits(trace))
+        panel.set_xlim(_limits(steps))
         panel.xaxis.set_major_locator(MaxNLocator(10, integer=True))
         panel.tick_params(labelsize=8, labelbottom=panel is panels[-1])
-    panels[-1].set_xlabel("step of the episode", fontsize=9)
+    panels[-1].set_xlabel(label, fontsize=9)
 
 
 def _draw_value(axis: Axes, trace: Trace) -> None:
@@ -138,9 +148,10 @@ def _draw_value(axis: Axes, trace: Trace) -> None:
     )
 
 
-def _draw_layers(axes: list[Axes], trace: Trace) -> None:
+def draw_layers(axes: Sequence[Axes], change: Sequence[NDArray[np.float32]]) -> None:
+    """Draw how strongly each head rewrote itself: an axis for each layer's [T, H]."""
     tiny = np.finfo(np.float32).tiny  # a head that does nothing has no logarithm
-    changes = [np.maximum(change, tiny) for change in trace.change]
+    changes = [np.maximum(layer, tiny) for layer in change]
     medians = [np.median(change, axis=0) for change in changes]
     strengths = [change / median for change, median in zip(changes, medians, strict=True)]
     reach = np.exp(np.quantile(np.abs(np.log(np.concatenate(strengths, axis=1))), 0.99))
@@ -149,7 +160,7 @@ def _draw_layers(axes: list[Axes], trace: Trace) -> None:
     for number, (axis, strength, median) in enumerate(
         zip(axes, strengths, medians, strict=True), 1
     ):
-        _draw_layer(axis, strength, median, norm, _limits(trace))
+        _draw_layer(axis, strength, median, norm, _limits(len(strength)))
         axis.set_title(
             f"layer {number}: how strongly each head rewrites its own weights",
             loc="left",
@@ -157,7 +168,7 @@ def _draw_layers(axes: list[Axes], trace: Trace) -> None:
         )
     bar = axes[0].figure.colorbar(
         ScalarMappable(norm, COLOURS),
-        ax=axes,
+        ax=list(axes),
         pad=0.02,
         aspect=25,
         ticks=[1 / factor, factor**-0.5, 1, factor**0.5, factor],
