@@ -43,19 +43,23 @@ SEQUENTIAL = {
 }
 
 
-def write_images(root, classes=CLASSES, pictures=5, noise=20.0, seed=0):
-    """Write SPLIT/CLASS/*.png: patterns of 4x4 cells, black or white, with normal noise."""
+def pattern_images(rng, classes, pictures, noise):
+    """Return [classes, pictures, SIZE, SIZE] uint8: 4x4 cells, each dark or light, with noise."""
+    cells = 64 + 128 * rng.integers(2, size=(classes, 1, 4, 4))
+    patterns = cells.repeat(SIZE // 4, axis=2).repeat(SIZE // 4, axis=3)
+    images = patterns + rng.normal(0, noise, (classes, pictures, SIZE, SIZE))
+    return np.clip(images, 0, 255).astype(np.uint8)
+
+
+def write_images(root, seed=0):
+    """Write SPLIT/CLASS/*.png, five pictures of each class."""
     rng = np.random.default_rng(seed)
-    for split, count in classes.items():
-        for label in range(count):
-            folder = root / split / f"class{label:03}"
+    for split, classes in CLASSES.items():
+        for label, pictures in enumerate(pattern_images(rng, classes, 5, noise=20)):
+            folder = root / split / f"class{label}"
             folder.mkdir(parents=True)
-            cells = 64 + 128 * rng.integers(2, size=(4, 4))
-            pattern = np.kron(cells, np.ones((SIZE // 4, SIZE // 4)))
-            for number in range(pictures):
-                pixels = pattern + rng.normal(0, noise, pattern.shape)
-                image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-                image.save(folder / f"{number}.png")
+            for number, pixels in enumerate(pictures):
+                Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
 def train_fewshot(folder, tree, name):
