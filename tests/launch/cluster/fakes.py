@@ -27,7 +27,10 @@ class Ref:
 
 
 class Actor:
-    """Stands for an actor: every method of it returns new references, with the answers, if any."""
+    """Stands for an actor: every method of it returns new references, with the answers, if any.
+
+    An answer is a value or a function of the arguments.
+    """
 
     def __init__(self, **answers):
         self.answers = answers
@@ -45,8 +48,9 @@ class Actor:
             def remote(self, *arguments):
                 refs = [Ref(method) for _ in range(RETURNS.get(method, 1))]
                 if method in actor.answers:
+                    answer = actor.answers[method]
                     for ref in refs:
-                        ref.set(actor.answers[method])
+                        ref.set(answer(*arguments) if callable(answer) else answer)
                 actor.asked.append((method, arguments, refs))
                 return refs if len(refs) > 1 else refs[0]
 
@@ -78,6 +82,9 @@ class FakeCluster:
     def describe(self):
         return "1 nodes alive"
 
+    def close(self):
+        pass
+
 
 class Clock:
     """A clock that a test sets."""
@@ -88,7 +95,7 @@ class Clock:
         return self.now
 
 
-def get(ref):
+def get(ref, timeout=None):
     if isinstance(ref.value, BaseException):
         raise ref.value
     return ref.value
