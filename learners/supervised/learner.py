@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -66,9 +67,12 @@ class SupervisedLearner:
             synchronise(self.classifier, group)
             # Sums gradients while the backward pass still runs; what it wraps is the classifier
             # itself, whose buffers are the same everywhere already.
-            self.model = DistributedDataParallel(
-                self.classifier, process_group=group, broadcast_buffers=False
-            )
+            with warnings.catch_warnings():
+                # Of the new name of `broadcast_buffers`, which older versions of torch do not know.
+                warnings.simplefilter("ignore", FutureWarning)
+                self.model = DistributedDataParallel(
+                    self.classifier, process_group=group, broadcast_buffers=False
+                )
         self.device = torch.device(device)
         self.config = config
         self.optimiser = torch.optim.Adam(
