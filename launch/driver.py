@@ -127,7 +127,9 @@ class Driver:
             return self.flow.update()
         except TrainingDivergedError as error:
             where = self.run_folder.path
-            raise RunError(f"{error}; the checkpoints of {where} stay as they are") from None
+            raise RunError(
+                f"{error}; the checkpoints of {where} stay as they are{self._save_nonfinite()}"
+            ) from None
         except (RunError, EnvFault) as error:
             self._save_newest()
             raise RunError(f"{error}; {self._resume_command()}") from error
@@ -189,6 +191,17 @@ class Driver:
             newest = Saved(kept, self.metrics.state(), self._config())
         if newest and newest.frames > self.saved_at:
             self._save(newest)
+
+    def _save_nonfinite(self) -> str:
+        """Save the update for which the run ends; return what a person is told of it."""
+        updates = self.flow.nonfinite()
+        if not updates:
+            return ""
+        try:
+            folder = self.run_folder.save_nonfinite(self._config(), updates)
+        except OSError as error:
+            return f"; the batch could not be saved: {error.strerror or error}"
+        return f"; the batch is saved: see what is wrong with: srwm replay {folder}"
 
     def _resume_command(self) -> str:
         if not self.run_folder.has_checkpoint:

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from learners.impala.rollout import Rollout
     from learners.introspection import MemoryReport
     from learners.network_state import TrainingDivergedError, load_agent
+    from learners.nonfinite import Finding, Inspection, NonfiniteUpdate
     from learners.schedule import Schedule
 
 __all__ = [
     "Batch",
+    "Finding",
+    "Inspection",
     "Learner",
     "LearnerConfig",
     "MemoryReport",
+    "NonfiniteUpdate",
     "Rollout",
     "Schedule",
     "Stage",
@@ -45,6 +49,7 @@ __getattr__ = lazy_names(
         "impala.rollout": ["Rollout"],
         "introspection": ["MemoryReport"],
         "network_state": ["TrainingDivergedError", "load_agent"],
+        "nonfinite": ["Finding", "Inspection", "NonfiniteUpdate"],
         "schedule": ["Schedule"],
     },
 )

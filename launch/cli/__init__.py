@@ -21,6 +21,7 @@ COMMANDS = {
     "fewshot": "launch.cli.train:fewshot",
     "eval": "launch.cli.evaluate:evaluate",
     "trace": "launch.cli.trace:trace",
+    "replay": "launch.cli.replay:replay",
     "config": "launch.cli.config:config",
     "configs": "launch.cli.config:configs",
     "doctor": "launch.cli.doctor:doctor",

@@ -28,6 +28,7 @@ from launch.config.schema import RunConfig
 from launch.errors import RunError
 from launch.flow.base import FlowState, RolloutInfo, UpdateReport
 from launch.flow.batcher import Batcher
+from learners import NonfiniteUpdate
 
 # Weights cost an object and a copy for every node. A rollout lags by about one round of all workers
 # anyway, because theirs are learnt from meanwhile; this adds an eighth to that at most.
@@ -123,6 +124,10 @@ class RayFlow:
     def newest(self) -> FlowState:
         """Return the newest state that is in this process, without waiting."""
         return FlowState(self.learners.newest)
+
+    def nonfinite(self) -> list[NonfiniteUpdate]:
+        """Return what each learner had in the update for which training is given up, if it is."""
+        return self.learners.nonfinite()
 
     def close(self) -> None:
         """Stop the actors, and the cluster if it was started here."""

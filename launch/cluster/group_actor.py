@@ -16,7 +16,7 @@ from torch.distributed import ProcessGroup
 from launch.config.source import AnyConfig
 from launch.flow.base import KeptState, LearnerReport
 from launch.flow.resources import learner_threads, learning_device
-from learners import Learner, Weights, join_group, open_store
+from learners import Learner, NonfiniteUpdate, Weights, join_group, open_store
 from learners.supervised import SupervisedLearner
 
 R = TypeVar("R")
@@ -89,6 +89,10 @@ class GroupActor:
             await self._turns.wait_for(lambda: number == self._updates)
             self._updates += 1
             self._turns.notify_all()
+
+    async def nonfinite(self) -> NonfiniteUpdate | None:
+        """Return what the learner had in the update for which training is given up."""
+        return await self._learn(lambda: self.learner.nonfinite())
 
     async def state(self) -> dict[str, Any]:
         """Return the learner's state for a checkpoint."""

@@ -17,7 +17,7 @@ from launch.cluster.faults import LostInputError, lost_input, reason
 from launch.errors import RunError
 from launch.flow.base import LearnerReport
 from launch.flow.batcher import Piece
-from learners import TrainingDivergedError
+from learners import NonfiniteUpdate, TrainingDivergedError
 
 log = logging.getLogger(__name__)
 
@@ -240,6 +240,12 @@ class LearnerGroup:
         """Make the newest state that of now, if the learner still answers."""
         with suppress(LearnerFailedError):
             self.newest = self.state()
+
+    def nonfinite(self) -> list[NonfiniteUpdate]:
+        """Return each learner's part of the update that ends the run; nothing if one is dead."""
+        with suppress(LearnerFailedError):
+            return [self._get(actor.nonfinite.remote()) for actor in self.actors]
+        return []
 
     def describe(self) -> str:
         """Return what the learners do."""

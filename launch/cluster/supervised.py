@@ -31,6 +31,7 @@ from launch.flow.batcher import Piece
 from launch.flow.episodes import EVALUATION_BATCH, SPLIT_SEEDS, Data, EpisodeStream
 from launch.flow.resources import cluster_address, learner_share
 from launch.flow.supervised import validation_is_due, validation_metrics
+from learners import NonfiniteUpdate
 from learners.supervised import Evaluation
 
 # Batches of a validation that the learner has been given and has not answered.
@@ -140,6 +141,10 @@ class RaySupervisedFlow:
     def newest(self) -> FlowState:
         """Return the newest state that is in this process, without waiting."""
         return FlowState(self.learners.newest)
+
+    def nonfinite(self) -> list[NonfiniteUpdate]:
+        """Return what the learners had in the update for which training is given up."""
+        return self.learners.nonfinite()
 
     def close(self) -> None:
         """Stop drawing and the learners, and the cluster if it was started here."""

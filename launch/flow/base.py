@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from envs import Episode
-from learners import Rollout
+from learners import NonfiniteUpdate, Rollout
 
 
 class RolloutInfo(NamedTuple):
@@ -75,6 +75,9 @@ class Flow(Protocol):
 
     def newest(self) -> FlowState | None:
         """Return the newest copy of what `save` returns, at once; None if none is kept."""
+
+    def nonfinite(self) -> Sequence[NonfiniteUpdate]:
+        """Return what each learner had in the update for which training is given up, if it is."""
 
     def close(self) -> None:
         """Stop everything that runs in the background."""

@@ -11,7 +11,7 @@ from launch.flow.base import FlowState, UpdateReport
 from launch.flow.batcher import Batcher
 from launch.flow.build import build_learner, build_worker
 from launch.flow.resources import learner_threads
-from learners import Rollout
+from learners import NonfiniteUpdate, Rollout
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,11 @@ class LocalFlow:
 
     def newest(self) -> None:
         """Return None: `save` costs little here, so the driver keeps copies itself."""
+
+    def nonfinite(self) -> list[NonfiniteUpdate]:
+        """Return what the learner had in the update for which training is given up, if it is."""
+        update = self.learner.nonfinite()
+        return [update] if update else []
 
     def close(self) -> None:
         """Close the environments."""

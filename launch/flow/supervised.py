@@ -17,6 +17,7 @@ from launch.flow.episodes import (
     build_supervised_learner,
 )
 from launch.flow.resources import cpu_count
+from learners import NonfiniteUpdate
 from learners.supervised import Evaluation, SupervisedLearner, make_batch
 
 
@@ -64,6 +65,11 @@ class SupervisedFlow:
 
     def newest(self) -> None:
         """Return None: `save` costs little here, so the driver keeps copies itself."""
+
+    def nonfinite(self) -> list[NonfiniteUpdate]:
+        """Return what the learner had in the update for which training is given up, if it is."""
+        update = self.learner.nonfinite()
+        return [update] if update else []
 
     def close(self) -> None:
         """Stop drawing."""

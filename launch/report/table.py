@@ -8,6 +8,7 @@ from rich.table import Table
 
 from envs import NORMALISATION
 from launch.play.evaluate import Score, mean_normalised
+from learners import Finding
 
 Column = tuple[str, str]
 """A title, and how numbers are written (such as ",.0f"); "" for a column of text."""
@@ -42,3 +43,19 @@ def score_table(scores: list[Score]) -> Table:
     columns = [("split", ""), ("game", ""), ("episodes", "d"), ("mean return", ".2f")]
     columns += [("± s.e.", ".2f"), ("normalised", ".3f")]
     return table(columns, rows, caption=f"normalised: {NORMALISATION}")
+
+
+def findings_table(findings: Sequence[Finding], most: int) -> Table:
+    """Return the first of what was found as a table, and say how much follows."""
+    rows = [
+        (f.kind, f.name, _sizes(f.shape), f.nans, f.infs, _sizes(f.first)) for f in findings[:most]
+    ]
+    columns = [("kind", ""), ("where", ""), ("shape", ""), ("NaN", ",d"), ("inf", ",d")]
+    rest = len(findings) - len(rows)
+    return table(
+        [*columns, ("first index", "")], rows, caption=f"and {rest} that follow" if rest else None
+    )
+
+
+def _sizes(numbers: Sequence[int]) -> str:
+    return " ".join(map(str, numbers)) or "-"

@@ -21,8 +21,9 @@ from launch.config.source import (
 )
 from launch.errors import UserError
 from launch.paths import expand
+from launch.run.nonfinite import write_failed
 from launch.run.saved import Saved, parse
-from learners import checkpoint
+from learners import NonfiniteUpdate, checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class RunFolder:
         self.metrics_file = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.best = path / "best"
+        self.nonfinite = path / "nonfinite"
 
     @classmethod
     def new(cls, config: CommonConfig, name: str) -> RunFolder:
@@ -155,6 +157,10 @@ class RunFolder:
     def save_best(self, saved: Saved) -> Path:
         """Write the checkpoint with the best score, in place of the one before."""
         return _save(self.best, saved, keep=1)
+
+    def save_nonfinite(self, config: dict[str, Any], updates: Sequence[NonfiniteUpdate]) -> Path:
+        """Write the update for which the run ends, of each learner; return its folder."""
+        return write_failed(self.nonfinite, config, updates)
 
     def create(self, config: RunConfig | FewShotConfig) -> None:
         """Make the folder of a new run and write its configuration.

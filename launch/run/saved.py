@@ -62,7 +62,7 @@ def parse(tree: dict[str, Any], name: str) -> Saved:
             FlowState(
                 learner=tree["learner"],
                 workers=tree.get("workers"),
-                waiting=[_rollout(fields) for fields in tree.get("waiting", ())],
+                waiting=[to_rollout(fields) for fields in tree.get("waiting", ())],
                 turn=tree.get("turn", 0),
             ),
             metrics=tree["metrics"],
@@ -72,8 +72,8 @@ def parse(tree: dict[str, Any], name: str) -> Saved:
         raise UserError(f"{name}: is not the checkpoint of a run: {error} is missing") from None
 
 
-def _rollout(fields: dict[str, Any]) -> Rollout:
-    """Make a rollout of arrays from its fields as tensors."""
+def to_rollout(fields: dict[str, Any]) -> Rollout:
+    """Make a rollout of arrays from its fields as tensors, as a checkpoint has them."""
     return Rollout(**map_fields(lambda _, tensor: tensor.numpy(), Rollout(**fields)))
 
 

@@ -30,6 +30,7 @@ from learners.network_state import (
     to_arrays,
     to_tensor,
 )
+from learners.nonfinite import NonfiniteUpdate
 from learners.schedule import Schedule
 
 # A slice of every so many batches shows what the memory does; on a CPU below 1 % of the time.
@@ -83,6 +84,7 @@ class Learner:
         self.version = 0  # optimiser steps taken
         self.skipped = 0  # batches that were not finite
         self._skipped_in_a_row = 0
+        self._nonfinite: NonfiniteUpdate | None = None
 
     def update(self, rollout: Rollout) -> dict[str, float]:
         """Stage a rollout and take a step from it: see `step`."""
@@ -105,6 +107,7 @@ class Learner:
         # By the count of updates, so that a resumed run reports when an uninterrupted one does.
         reports = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
         buffers = [buffer.clone() for buffer in self.agent.buffers()]
+        rng = self._rng()
         loss, parts = self._loss(batch)
         self.optimiser.zero_grad()
         # A group averages gradients: right for means, and for sums so many times too small.
@@ -125,7 +128,7 @@ class Learner:
             self.version += 1
             self._skipped_in_a_row = 0
         else:
-            self._skip(buffers)
+            self._skip(batch, buffers, rng)
         return metrics | {
             "learner/learning_rate": learning_rate,
             "learner/skipped": self.skipped,
@@ -149,7 +152,7 @@ class Learner:
             "version": self.version,
             "skipped": self.skipped,
             "schedule": self.schedule.state(),
-            "torch_rng": torch.get_rng_state().numpy(),
+            **self._rng(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -165,6 +168,10 @@ class Learner:
         self.skipped = state["skipped"]
         self.schedule.load(state["schedule"], self.frames)
         torch.set_rng_state(to_tensor(state["torch_rng"]))
+
+    def nonfinite(self) -> NonfiniteUpdate | None:
+        """Return what the first update had for which `step` gave up; None if it has not."""
+        return self._nonfinite
 
     def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -228,13 +235,18 @@ class Learner:
         layers = self.agent.introspect(few.obs, few.reward, few.first, few.state)
         return self.memory.metrics(layers)
 
-    def _skip(self, buffers: Sequence[Tensor]) -> None:
+    def _rng(self) -> dict[str, Any]:
+        return {"torch_rng": torch.get_rng_state().numpy()}
+
+    def _skip(self, batch: Batch, buffers: Sequence[Tensor], rng: dict[str, Any]) -> None:
         """Count a batch that changes nothing; put back the buffers from before it."""
         for buffer, before in zip(self.agent.buffers(), buffers, strict=True):
             buffer.copy_(before)
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.config.max_skipped:
+            if not self._nonfinite:
+                self._nonfinite = NonfiniteUpdate(self.state() | rng, batch.host._asdict())
             raise diverged(self._skipped_in_a_row)
 
 

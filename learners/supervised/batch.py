@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -46,6 +46,12 @@ class SupervisedBatch(NamedTuple):
     labelled: Tensor  # [T, B] bool, positions at which the image's own label goes in
     seen: Tensor  # [T, B] int64, images of this class whose label went in before the answer
     task: Tensor  # [T] int64, which task of the sequence it is
+
+    @classmethod
+    def join(cls, parts: Sequence[SupervisedBatch]) -> SupervisedBatch:
+        """Put the sequences of parts side by side; all parts are of the same tasks."""
+        fields = zip(*parts, strict=True)
+        return cls(*(torch.cat(x, 1) if x[0].dim() > 1 else x[0] for x in fields))
 
     def columns(self, start: int, stop: int) -> SupervisedBatch:
         """Return the sequences `start` to `stop` - 1."""

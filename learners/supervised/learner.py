@@ -25,6 +25,7 @@ from learners.network_state import (
     to_arrays,
     to_tensor,
 )
+from learners.nonfinite import NonfiniteUpdate
 from learners.supervised.batch import SupervisedBatch
 from learners.supervised.config import SupervisedConfig
 from learners.supervised.evaluation import Evaluation, evaluate
@@ -86,6 +87,7 @@ class SupervisedLearner:
         self.version = 0  # optimiser steps taken
         self.skipped = 0  # batches that were not finite
         self._skipped_in_a_row = 0
+        self._nonfinite: NonfiniteUpdate | None = None
         self._draw_apart()
 
     def step(self, batch: SupervisedBatch) -> dict[str, float]:
@@ -102,6 +104,7 @@ class SupervisedLearner:
         # By the count of updates, so that a resumed run looks when an uninterrupted one does.
         looks = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
         buffers = [buffer.clone() for buffer in self.classifier.buffers()]
+        rng = self._rng()
         self.classifier.train()
         self.optimiser.zero_grad()
         metrics = self._backward(batch)
@@ -119,7 +122,7 @@ class SupervisedLearner:
             self.version += 1
             self._skipped_in_a_row = 0
         else:
-            self._skip(buffers)
+            self._skip(batch, buffers, rng)
         return metrics | {
             "learner/learning_rate": rate,
             "learner/skipped": self.skipped,
@@ -146,9 +149,7 @@ class SupervisedLearner:
             "frames": self.frames,
             "version": self.version,
             "skipped": self.skipped,
-            "torch_rng": torch.get_rng_state().numpy(),
-            # Dropout draws on the device.
-            "cuda_rng": torch.cuda.get_rng_state(self.device).numpy() if self._on_gpu else None,
+            **self._rng(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -166,6 +167,10 @@ class SupervisedLearner:
         if self._on_gpu and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(to_tensor(state["cuda_rng"]), self.device)
         self._draw_apart()
+
+    def nonfinite(self) -> NonfiniteUpdate | None:
+        """Return what the first update had for which `step` gave up; None if it has not."""
+        return self._nonfinite
 
     @property
     def _on_gpu(self) -> bool:
@@ -224,12 +229,21 @@ class SupervisedLearner:
         few = batch.columns(0, INTROSPECT_SEQUENCES)
         return self.memory.metrics(self.classifier.introspect(few.images, few.label_in))
 
-    def _skip(self, buffers: Iterable[Tensor]) -> None:
+    def _rng(self) -> dict[str, Any]:
+        return {
+            "torch_rng": torch.get_rng_state().numpy(),
+            # Dropout draws on the device.
+            "cuda_rng": torch.cuda.get_rng_state(self.device).numpy() if self._on_gpu else None,
+        }
+
+    def _skip(self, batch: SupervisedBatch, buffers: Iterable[Tensor], rng: dict[str, Any]) -> None:
         for buffer, before in zip(self.classifier.buffers(), buffers, strict=True):
             buffer.copy_(before)  # BatchNorm has seen the batch
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.config.max_skipped:
+            if not self._nonfinite:
+                self._nonfinite = NonfiniteUpdate(self.state() | rng, to_arrays(batch._asdict()))
             raise diverged(self._skipped_in_a_row)
 
     def _draw_apart(self) -> None:
