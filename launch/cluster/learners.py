@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from launch.cluster.faults import LostInputError, lost_input, reason
 from launch.errors import RunError
@@ -164,8 +164,9 @@ class LearnerGroup:
         update = self.updates[0]
         try:
             ray.get(done)
-        except TrainingDivergedError:
-            raise
+        except TrainingDivergedError as error:
+            # The learner's own line; Ray's is the whole traceback.
+            raise error.cause if isinstance(error, RayTaskError) else error from None
         except RayError as error:
             # In a group the others wait in the middle of a sum for the one that did not begin.
             if lost_input(error) and self._size == 1:

@@ -201,7 +201,7 @@ def test_training_that_diverges_is_no_fault_of_the_learner(clock):
     flow, cluster = make_flow(clock)
     rollouts(flow, 1)
     flow.learners.pending[0].set(raised(TrainingDivergedError("not finite")))
-    with pytest.raises(TrainingDivergedError):
+    with pytest.raises(TrainingDivergedError, match=r"^not finite$"):
         flow.update()
     assert len(cluster.learners) == 1
 
