@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from launch.flow.base import FlowState, RolloutInfo, UpdateReport
 from launch.flow.build import build_agent
 from launch.job import policy_job
 from launch.run.folder import RunFolder
+from learners import NonfiniteUpdate, TrainingDivergedError
 from learners import checkpoint as store
 from tests.launch.runs import TMAZE, changed, checkpoint, checkpoints, rows
 
@@ -131,3 +133,48 @@ def test_an_error_does_not_save_what_is_older_than_the_last_checkpoint(train, tm
     with pytest.raises(RunError):
         train(Flow(kept=[60], ends=180), checkpoint__every_frames=100)
     assert checkpoints(tmp_path / "run") == [100]
+
+
+class Diverging(Flow):
+    """Ends for a batch that is not finite; the reward stands for it."""
+
+    def __init__(self, reward=np.nan):
+        super().__init__()
+        self.reward = reward
+
+    def update(self):
+        if self.frames == 60:
+            raise TrainingDivergedError("the last 10 batches had a non-finite loss")
+        return super().update()
+
+    def nonfinite(self):
+        return [NonfiniteUpdate({"version": self.version}, {"reward": np.full(2, self.reward)})]
+
+
+def test_a_run_that_diverges_saves_its_last_batch_and_names_the_command(train, tmp_path):
+    run = tmp_path / "run"
+    folder = run / "nonfinite/000000000003"
+    for reward in (np.nan, np.inf):  # a run that is continued may end so at the same version
+        with pytest.raises(RunError, match=f"10 batches .*with: srwm replay {folder}$"):
+            train(Diverging(reward), run_dir=str(run))
+        tree = store.load(folder)
+        assert tree["config"]["run_dir"] == str(run)
+        assert tree["state"] == {"version": 3}
+        np.testing.assert_array_equal(tree["shares"][0]["reward"], [reward] * 2)
+        (run / "config.yaml").unlink()
+
+
+def test_only_the_newest_such_batches_are_kept(train, tmp_path):
+    root = tmp_path / "run/nonfinite"
+    for version in (1, 2, 10):
+        (root / f"{version:012d}").mkdir(parents=True)
+    with pytest.raises(RunError):
+        train(Diverging(), run_dir=str(tmp_path / "run"))
+    assert sorted(int(folder.name) for folder in root.iterdir()) == [2, 3, 10]
+
+
+def test_a_batch_that_cannot_be_saved_does_not_hide_why_the_run_ended(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/nonfinite").touch()
+    with pytest.raises(RunError, match=r"10 batches .* the batch could not be saved"):
+        train(Diverging(), run_dir=str(tmp_path / "run"))

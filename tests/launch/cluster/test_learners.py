@@ -9,7 +9,7 @@ from launch.cluster.learners import LearnerFailedError, LearnerGroup
 from launch.config.source import parse_config
 from launch.errors import RunError
 from launch.flow.base import FlowState, KeptState, LearnerReport
-from learners import TrainingDivergedError
+from learners import NonfiniteUpdate, TrainingDivergedError
 from tests.launch.cluster.fakes import Actor, Clock, FakeCluster, died, info, lost, no_ray, raised
 from tests.launch.runs import TMAZE, changed
 
@@ -204,6 +204,15 @@ def test_training_that_diverges_is_no_fault_of_the_learner(clock):
     with pytest.raises(TrainingDivergedError, match=r"^not finite$"):
         flow.update()
     assert len(cluster.learners) == 1
+
+
+def test_the_update_for_which_training_is_given_up_comes_from_every_learner(clock):
+    flow, cluster = make_flow(clock, learner__devices=2, learner__batch_size=4)
+    for learner, share in zip(cluster.learners, ("left", "right"), strict=True):
+        learner.answers["nonfinite"] = NonfiniteUpdate({"version": 3}, {"reward": share})
+    assert [update.batch["reward"] for update in flow.nonfinite()] == ["left", "right"]
+    cluster.learners[1].answers["nonfinite"] = died()
+    assert flow.nonfinite() == []
 
 
 def test_saving_while_the_learner_dies_returns_the_newest_state(clock):

@@ -329,6 +329,29 @@ def test_too_many_bad_batches_in_a_row_stop_the_training():
         assert np.array_equal(parameter.detach().numpy(), weights.state_dict[name])
 
 
+def test_the_first_update_that_ends_the_training_is_kept():
+    """Also from a batch that was in flight, and is learnt from meanwhile."""
+    learner, _, _ = table_learner(max_skipped=2)
+    learner.update(rollout())
+    bad = poison(rollout(), "reward")
+    learner.update(bad)
+    assert learner.nonfinite() is None
+    before = deepcopy(learner.state())
+    last = poison(rollout(), "reward")
+    with pytest.raises(TrainingDivergedError):
+        learner.update(last)
+    for batch in (rollout(), bad):
+        learner.update(batch)
+    with pytest.raises(TrainingDivergedError):
+        learner.update(bad)
+    state, fields = learner.nonfinite()
+    assert state["version"] == before["version"] < learner.version
+    assert_same(state["agent"], before["agent"])
+    assert_same(state["optimiser"], before["optimiser"])
+    assert_same({"rng": state["torch_rng"]}, {"rng": before["torch_rng"]})
+    assert fields["reward"] is last.reward
+
+
 def test_lag_is_the_learners_version_less_the_batchs():
     learner, _, _ = table_learner()
     for _ in range(4):
