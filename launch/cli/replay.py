@@ -9,7 +9,7 @@ import click
 from launch.cli.terminal import console
 from launch.errors import RunError
 
-ROWS = 20
+ROWS = 10
 """What follows from the first one is mostly not finite either."""
 
 

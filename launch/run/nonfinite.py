@@ -50,7 +50,7 @@ def read_failed(folder: Path) -> FailedUpdate:
         UserError: if it is damaged, something else, or of a format that is not read.
     """
     try:
-        tree = checkpoint.load(folder)
+        tree = checkpoint.load(folder) if (folder / checkpoint.SUMS).is_file() else {}
     except checkpoint.CheckpointError as error:
         raise UserError(str(error)) from None
     if tree.get("kind") != KIND:

@@ -199,7 +199,7 @@ def test_bad_folders_are_told_in_one_line(fails, trained_tmaze, capsys):
     for path, says in {
         folder: "checksum differs",
         folder.with_name("2"): "format 7",
-        folder.with_name("3"): "incomplete or damaged",
+        folder.with_name("3"): "is not a non-finite update: those that ended a run are in",
         trained_tmaze / "checkpoints/000000000400": "is not a non-finite update",
     }.items():
         assert main("replay", str(path)) == 2
