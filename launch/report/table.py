@@ -52,9 +52,10 @@ def findings_table(findings: Sequence[Finding], most: int) -> Table:
     ]
     columns = [("kind", ""), ("where", ""), ("shape", ""), ("NaN", ",d"), ("inf", ",d")]
     rest = len(findings) - len(rows)
-    return table(
-        [*columns, ("first index", "")], rows, caption=f"and {rest} that follow" if rest else None
-    )
+    columns.append(("first index", ""))
+    made = table(columns, rows, caption=f"and {rest} that follow" if rest else None)
+    made.columns[1].overflow = "fold"  # a name is never cut
+    return made
 
 
 def _sizes(numbers: Sequence[int]) -> str:
