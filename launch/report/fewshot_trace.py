@@ -18,7 +18,7 @@ from launch.report.picture import (
     sheet,
 )
 
-IMAGES = 30  # of an episode, at most; the labels of a longer one are not written but coloured
+IMAGES = 60  # that are shown, at most; of a longer episode some, and no labels
 TALLEST = 2.0  # inches of an image
 ROW = 0.25  # inches of a row of labels
 RIGHT, WRONG, NO_ANSWER = "#b7e1a1", "#f4a6a0", "0.93"
@@ -41,21 +41,24 @@ def picture(trace: FewShotTrace, title: str, note: str) -> Figure:
 def _draw_labels(axis: Axes, trace: FewShotTrace) -> None:
     """Draw the label that goes in, the image's own and the answer, right or wrong by colour."""
     length = len(trace.target)
-    kinds = np.zeros((3, length), np.int64)
-    kinds[2] = np.where(trace.scored, np.where(trace.right, 1, 2), 0)
+    names = ["label that goes in", "own label", "answer"]
+    kinds = np.zeros((len(names), length), np.int64)
+    kinds[-1] = np.where(trace.scored, np.where(trace.right, 1, 2), 0)
+    if length > IMAGES:
+        names, kinds = names[-1:], kinds[-1:]
     axis.imshow(
         kinds,
         cmap=ListedColormap([NO_ANSWER, RIGHT, WRONG]),
         vmin=0,
         vmax=2,
         aspect="auto",
-        extent=(-0.5, length - 0.5, 2.5, -0.5),
+        extent=(-0.5, length - 0.5, len(names) - 0.5, -0.5),
     )
-    axis.set_yticks(range(3), ["label that goes in", "own label", "answer"])
+    axis.set_yticks(range(len(names)), names)
     if length <= IMAGES:
         for position in range(length):
             for row, text in enumerate(_texts(trace, position)):
-                axis.text(position, row, text, ha="center", va="center", fontsize=8)
+                axis.text(position, row, text, ha="center", va="center", fontsize=7)
     for switch in np.flatnonzero(np.diff(trace.task)):
         axis.axvline(switch + 0.5, color="black", linewidth=1.5)
     axis.set_title("green: right, red: wrong, grey: not scored", loc="left", fontsize=9)
@@ -65,7 +68,7 @@ def _texts(trace: FewShotTrace, position: int) -> tuple[str, str, str]:
     """Return the label that goes in, the image's own, and the answer if it counts."""
     label = trace.label_in[position]
     return (
-        "none" if label == trace.unknown else str(label),
+        "-" if label == trace.unknown else str(label),
         str(trace.target[position]),
         str(trace.answer[position]) if trace.scored[position] else "",
     )

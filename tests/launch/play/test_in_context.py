@@ -22,7 +22,7 @@ TREE = changed(
     classifier__srwm={"hidden_size": 32, "heads": 2, "layers": 1, "feedforward_factor": 2},
     learner={"batch_size": 16, "learning_rate": 2e-3, "prototype_cost": 1.0},
 )
-NOISE = 80.0  # grey values; black and white of the patterns are 128 apart
+NOISE = 95.0  # grey values; black and white of the patterns are 128 apart
 
 
 def patterns(classes, seed):
@@ -52,16 +52,16 @@ def accuracy(network, k_shot, shuffle=False):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_accuracy_on_new_classes_rises_with_the_examples_and_needs_their_labels():
-    network = learn("srwm", 500)
+    network = learn("srwm", 450)
     one, four = accuracy(network, 1), accuracy(network, 4)
     assert 0.5 < one.low < one.high < four.low
     assert four.mean > 0.75
-    shuffled = accuracy(network, 4, shuffle=True)
-    assert shuffled.low < 0.5 < shuffled.high
+    assert abs(accuracy(network, 4, shuffle=True).mean - 0.5) < 0.08  # 5 standard errors
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_without_memory_it_stays_at_chance():
-    four = accuracy(learn("fake_srwm", 200), 4)
-    assert four.low < 0.5 < four.high
+    assert abs(accuracy(learn("fake_srwm", 200), 4).mean - 0.5) < 0.08
