@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +77,33 @@ class Actor:
         )
         logits, value = output.logits[0].cpu(), output.value[0].cpu()
         return ActorStep(self.rule(logits).numpy(), logits.numpy(), value.numpy())
+
+    @torch.inference_mode()
+    def value(
+        self, obs: NDArray[Any], reward: NDArray[np.float32], envs: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Estimate the return of K environments from what they show next, without acting on it.
+
+        The state stays as it is, and no action is drawn. The K observations continue their
+        episodes; none opens one.
+
+        Args:
+            obs: [K, ...], the observations.
+            reward: [K], float32; arrived together with `obs`.
+            envs: K different indices of environments, in 0..N-1.
+
+        Returns:
+            The values [K], float32.
+        """
+        columns = list(envs)
+        output, _ = self.agent(
+            obs=self._unroll(obs),
+            reward=self._unroll(reward),
+            first=self._unroll(np.zeros(len(columns), np.bool_)),
+            state=tuple(part[columns] for part in self.state),  # a copy
+        )
+        values: NDArray[np.float32] = output.value[0].cpu().numpy()
+        return values
 
     def _unroll(self, field: NDArray[Any]) -> Tensor:
         """Move a field [N, ...] to the agent's device as an unroll of length 1, [1, N, ...]."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from envs.checked import CheckedEnv
 from envs.observations import VECTORS, Reader, is_image, make_reader, parts_of
 from envs.registry import api_of, make
-from envs.vector import EnvSpec, Timestep
+from envs.vector import NO_FINAL, EnvSpec, Timestep
 
 _HEAD = struct.Struct("<f?q")  # reward, first, steps on the time limit's counter (-1: no limit)
 
@@ -56,12 +56,17 @@ class GymVectorEnv:
 
     def act(self, action: NDArray[np.integer]) -> None:
         """See `VectorEnv`."""
-        obs, reward, first = self._now
+        obs, reward, first, _ = self._now
+        final = {}
         for i, env in enumerate(self._envs):
             step = env.step(int(action[i]))
             reward[i] = step.reward
             first[i] = step.terminated or step.truncated
+            if step.truncated and not step.terminated:
+                # A copy: an environment may draw its next observation into the same memory.
+                final[i] = np.array(step.observation, obs.dtype)
             obs[i] = env.reset() if first[i] else step.observation
+        self._now = self._now._replace(final=final or NO_FINAL)
 
     def observe(self) -> Timestep:
         """See `VectorEnv`."""
@@ -87,7 +92,8 @@ class GymVectorEnv:
         """See `VectorEnv`."""
         if len(states) != self.num_envs:
             raise ValueError(f"{len(states)} states do not go with {self.num_envs} environments")
-        obs, reward, first = self._now
+        self._now = self._now._replace(final=NO_FINAL)
+        obs, reward, first, _ = self._now
         size = self.spec.observation_bytes
         for i, (checked, state) in enumerate(zip(self._envs, states, strict=True)):
             env = checked.env

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,24 +24,38 @@ class EnvSpec(NamedTuple):
         return math.prod(self.observation_shape) * np.dtype(self.observation_dtype).itemsize
 
 
+NO_FINAL: Mapping[int, NDArray[np.generic]] = MappingProxyType({})
+"""The `final` of a timestep at which no episode was truncated."""
+
+
 class Timestep(NamedTuple):
     """What N environments show at one moment.
 
     `first[i]` says that `obs[i]` opens an episode; `reward[i]` arrived together with `obs[i]`.
     Where `first[i]`, it is therefore the last reward of the episode that has just ended, and 0 at
-    the very start. The last observation of an episode is not shown: on the step that ends it, the
-    environment returns the next episode's first one.
+    the very start. On the step that ends an episode, `obs[i]` is the next episode's first
+    observation.
 
-    A time limit ends an episode like any other end: learning takes the value after it for 0.
+    An episode that terminates is over: nothing more could be earned. One that is truncated, as by a
+    time limit, would have gone on, so learning needs the value of its last observation. `final[i]`
+    is that observation, for each environment i whose episode was truncated at this step and did not
+    terminate at it (partial-episode bootstrapping, Pardo et al. 2018, "Time limits in reinforcement
+    learning"). ProcGen truncates nothing: `final` is always empty.
     """
 
     obs: NDArray[np.generic]  # [N, ...], of the spec's shape and dtype
     reward: NDArray[np.float32]  # [N]
     first: NDArray[np.bool_]  # [N]
+    final: Mapping[int, NDArray[np.generic]] = NO_FINAL  # index -> [...], as a row of obs
 
     def copy(self) -> Timestep:
-        """Return the same in memory of its own: the environment may write to this one again."""
-        return Timestep(**{name: field.copy() for name, field in self._asdict().items()})
+        """Return the same in memory of its own: the environment may write to this one again.
+
+        The arrays of `final` are shared: no environment writes to them again.
+        """
+        return self._replace(
+            obs=self.obs.copy(), reward=self.reward.copy(), first=self.first.copy()
+        )
 
 
 class VectorEnv(Protocol):
@@ -68,7 +83,10 @@ class VectorEnv(Protocol):
         """
 
     def save(self) -> list[bytes] | None:
-        """Return the N complete states, the current timestep included; None if it cannot be."""
+        """Return the N complete states; None if it cannot be.
+
+        The current timestep is included, but for its `final`: who saves has observed it before.
+        """
 
     def restore(self, states: Sequence[bytes]) -> None:
         """Continue exactly from `save()` of environments with the same tasks.

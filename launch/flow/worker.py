@@ -62,8 +62,8 @@ class RolloutWorker:
         for t in range(self.unroll_length):
             for env, actor, part in zip(self.groups, self.actors, parts, strict=True):
                 _act(env, actor, part, t)
-        for env, part in zip(self.groups, parts, strict=True):
-            _record(env, part, self.unroll_length)
+        for env, actor, part in zip(self.groups, self.actors, parts, strict=True):
+            _record(env, actor, part, self.unroll_length)
         episodes = []
         for reward, first in zip(rollout.reward[1:], rollout.first[1:], strict=True):
             episodes += self.tracker.step(reward, first)
@@ -112,6 +112,7 @@ class RolloutWorker:
             first=np.empty((steps + 1, envs), np.bool_),
             action=np.empty((steps, envs), np.int64),
             logits=np.empty((steps, envs, spec.num_actions), np.float32),
+            final_value=np.zeros((steps, envs), np.float32),
             version=np.full(envs, self.version, np.int64),
             state=tuple(
                 np.empty((envs, *tensor.shape[1:]), np.float32) for tensor in self.actors[0].state
@@ -121,16 +122,24 @@ class RolloutWorker:
 
 def _act(env: VectorEnv, actor: Actor, part: Rollout, t: int) -> None:
     """Record what a group of environments shows at step t, and take its next actions."""
-    _record(env, part, t)
+    _record(env, actor, part, t)
     step = actor.step(obs=part.obs[t], reward=part.reward[t], first=part.first[t])
     env.act(step.action)
     part.logits[t] = step.logits
     part.action[t] = step.action
 
 
-def _record(env: VectorEnv, part: Rollout, t: int) -> None:
-    """Wait for what a group of environments shows, and copy it to row t."""
+def _record(env: VectorEnv, actor: Actor, part: Rollout, t: int) -> None:
+    """Wait for what a group of environments shows, and copy it to row t.
+
+    The values of the truncated episodes' ends are those of the actor, whose state is still the one
+    before row t. At t = 0 the rollout before has them already.
+    """
     shown = env.observe()
     part.obs[t] = shown.obs
     part.reward[t] = shown.reward
     part.first[t] = shown.first
+    if shown.final and t > 0:
+        ended = list(shown.final)
+        obs = np.stack(list(shown.final.values()))
+        part.final_value[t - 1, ended] = actor.value(obs, shown.reward[ended], ended)

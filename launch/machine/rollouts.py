@@ -41,6 +41,7 @@ def random_batch(config: RunConfig, agent: Agent) -> Rollout:
         first=first,
         action=rng.integers(spec.num_actions, size=(steps, envs)),
         logits=np.zeros((steps, envs, spec.num_actions), np.float32),
+        final_value=np.zeros((steps, envs), np.float32),
         version=np.zeros(envs, np.int64),
         state=tuple(tensor.cpu().numpy() for tensor in agent.initial_state(envs)),
     )

@@ -247,4 +247,7 @@ def _with_older_defaults(tree: dict[str, Any]) -> dict[str, Any]:
     agent = tree.get("agent")
     if isinstance(agent, dict) and isinstance(agent.get("srwm"), dict):
         agent["srwm"].setdefault("input", "softmax")
+    learner = tree.get("learner")
+    if isinstance(learner, dict) and "episodes" not in tree:  # a few-shot run has no time limits
+        learner.setdefault("bootstrap_time_limits", False)
     return tree

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
+
 from launch.errors import UserError
 from launch.flow.base import FlowState
 from learners import Rollout, Schedule
 from learners.impala.rollout import map_fields
 
-FORMAT = 2
-"""The format that is written. Format 1 has no number, and its first files have no schedule."""
-READ = (1, FORMAT)
+FORMAT = 3
+"""The format that is written.
+
+Format 1 has no number, and its first files have no schedule. The rollouts that wait in formats 1
+and 2 have no `final_value`.
+"""
+READ = range(1, FORMAT + 1)
 
 
 class Saved(NamedTuple):
@@ -53,11 +59,13 @@ def parse(tree: dict[str, Any], name: str) -> Saved:
     if number not in READ:
         raise UserError(
             f"{name}: has checkpoint format {number!r}, but this version reads formats "
-            f"{' and '.join(map(str, READ))}: use the version of srwm that wrote it"
+            f"1 to {FORMAT}: use the version of srwm that wrote it"
         )
     try:
         if number == 1:
             _add_schedule(tree)
+        if number < 3:
+            _add_final_values(tree)
         return Saved(
             FlowState(
                 learner=tree["learner"],
@@ -82,3 +90,9 @@ def _add_schedule(tree: dict[str, Any]) -> None:
     config = tree["config"]
     then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
     tree["learner"].setdefault("schedule", then.state())
+
+
+def _add_final_values(tree: dict[str, Any]) -> None:
+    """Add to rollouts from before truncated episodes were told apart: none was, so zeros."""
+    for fields in tree.get("waiting", ()):
+        fields["final_value"] = torch.zeros_like(fields["reward"][1:])

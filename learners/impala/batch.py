@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     first: Tensor  # [T+1, B], bool
     action: Tensor  # [T, B], int64
     logits: Tensor  # [T, B, A], float32
+    final_value: Tensor  # [T, B], float32
     state: tuple[Tensor, ...]  # each [B, ...]
     version: float  # the mean of those that acted
     host: Rollout  # where the tensors were copied from, or what they share their memory with

@@ -32,6 +32,9 @@ class LearnerConfig(BaseModel):
 
     discount: Fraction = 0.99
     """Discount of the reward after each step (gamma)."""
+    bootstrap_time_limits: bool = True
+    """Where an episode is truncated, as by a time limit, count the value of its last observation as
+    what would have followed. Off, nothing follows, as where an episode terminates."""
     reward_scale: Positive = 1.0
     """Rewards are multiplied by this in the loss, before they are clipped."""
     reward_clip: Positive = 1.0

@@ -185,6 +185,10 @@ class Learner:
         # What answers action t came with observation t + 1.
         rewards = batch.reward[1:] * config.reward_scale
         rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
+        if config.bootstrap_time_limits:
+            # To V-trace a truncated episode ends like any other (its discount is 0), with a last
+            # reward that holds what the worker expected to follow: not clipped, it is a value.
+            rewards = rewards + config.discount * batch.final_value
         discounts = config.discount * (~batch.first[1:]).float()
         chosen = batch.action.unsqueeze(-1)
         log_rhos = (log_probs.detach() - behaviour).gather(-1, chosen).squeeze(-1)
@@ -255,6 +259,7 @@ def _check(batch: Batch) -> None:
         "Learner.step",
         action=(batch.action, "int64 [T, B]"),
         logits=(batch.logits, "float [T, B, A]"),
+        final_value=(batch.final_value, "float [T, B]"),
         reward=(batch.reward, "float [T+1, B]"),
         first=(batch.first, "bool [T+1, B]"),
         obs=(batch.obs, "any [T+1, B, ...]"),

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from agents.shapes import check
 
 ENVIRONMENT_AXIS: Mapping[str, int] = MappingProxyType(
-    {"obs": 1, "reward": 1, "first": 1, "action": 1, "logits": 1, "version": 0, "state": 0}
+    {
+        "obs": 1,
+        "reward": 1,
+        "first": 1,
+        "action": 1,
+        "logits": 1,
+        "final_value": 1,
+        "version": 0,
+        "state": 0,
+    }
 )
 """The axis of each field of a `Rollout` that counts environments; of every part of a state."""
 
@@ -54,6 +63,11 @@ class Rollout(NamedTuple):
     `first[t]` says that `obs[t]` opens an episode; `reward[t]` arrived together with `obs[t]`, so
     `reward[t + 1]` answers `action[t]`, which was chosen at `obs[t]` with `logits[t]`. The next
     rollout of the same environments starts at this one's last observation.
+
+    Where action t truncated an episode, as a time limit does, `final_value[t]` is the value of the
+    observation at which it was cut. Only the worker has that observation, and the state that was
+    carried to it, so the value is the estimate of the weights that acted. All other values that
+    V-trace uses are of the learner's weights; this one is older by the lag.
     """
 
     obs: NDArray[np.generic]  # [T+1, N, ...], as the environment gives them
@@ -61,6 +75,7 @@ class Rollout(NamedTuple):
     first: NDArray[np.bool_]  # [T+1, N]
     action: NDArray[np.int64]  # [T, N]
     logits: NDArray[np.float32]  # [T, N, A], of the behaviour policy
+    final_value: NDArray[np.float32]  # [T, N], 0 where no episode was truncated
     version: NDArray[np.int64]  # [N], of the weights that acted
     state: tuple[NDArray[np.float32], ...]  # each [N, ...], the core's state before obs[0]
 
@@ -110,6 +125,7 @@ def _check(rollout: Rollout) -> None:
         "join",
         action=(rollout.action, "int64 [T, N]"),
         logits=(rollout.logits, "float [T, N, A]"),
+        final_value=(rollout.final_value, "float [T, N]"),
         reward=(rollout.reward, "float [T+1, N]"),
         first=(rollout.first, "bool [T+1, N]"),
         obs=(rollout.obs, "any [T+1, N, ...]"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import RecordEpisodeStatistics
 
-from envs import EnvsConfig, EnvSpec, EpisodeTracker, Timestep, env_spec, make_env
+from envs import EnvsConfig, EnvSpec, EpisodeTracker, env_spec, make_env
 from envs.memory import TMaze
 from envs.registry import OLD_GYM
 from tests.worlds import Count, counting_length, counting_reward
@@ -59,17 +59,14 @@ def shows(space_of, value, api, name, actions_of=lambda s: s.Discrete(2)):
     return EnvsConfig(tasks=((OLD_GYM if api is gym else "") + f"Shows-{name}-v0",))
 
 
-def copy(now):
-    return Timestep(*(field.copy() for field in now))
-
-
 def counts(now):
     return [Count(*(int(value) for value in row)) for row in now.obs]
 
 
 def assert_same(one, other):
-    for mine, theirs in zip(one, other, strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    for name in ("obs", "reward", "first"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_equal(one.final, other.final)
 
 
 def saved(env) -> list[bytes]:
@@ -80,10 +77,10 @@ def saved(env) -> list[bytes]:
 
 def play(env, steps, seed=0):
     rng = np.random.default_rng(seed)
-    shown = [copy(env.observe())]
+    shown = [env.observe().copy()]
     for _ in range(steps):
         env.act(rng.integers(env.spec.num_actions, size=env.num_envs))
-        shown.append(copy(env.observe()))
+        shown.append(env.observe().copy())
     return shown
 
 
@@ -101,7 +98,7 @@ def test_obs_reward_and_first_are_aligned_and_episodes_add_up():
     for _ in range(60):
         action = rng.integers(2, size=6)
         env.act(action)
-        after = copy(env.observe())
+        after = env.observe().copy()
         assert_same(after, env.observe())
         expected, episodes = [], []
         for i, count in enumerate(now):
@@ -150,14 +147,71 @@ def test_save_and_restore_are_exact(task, before):
     play(env, before)
     play(other, 7)
     other.restore(saved(env))
-    assert_same(env.observe(), other.observe())
-    for mine, theirs in zip(play(env, 40), play(other, 40), strict=True):
-        assert_same(mine, theirs)
+    (mine, *ours), (its, *theirs) = play(env, 40), play(other, 40)
+    assert_same(mine._replace(final={}), its)  # who saved has seen what was truncated
+    for mine, its in zip(ours, theirs, strict=True):
+        assert_same(mine, its)
 
 
 def test_a_time_limit_ends_an_episode():
     shown = play(make_env(EnvsConfig(tasks=("Limited-v0",)), 1, seed=0), 15)
     assert [t for t, now in enumerate(shown) if now.first[0]] == [0, 5, 10, 15]
+    assert [t for t, now in enumerate(shown) if now.final] == [5, 10, 15]
+
+
+class Ends(gymnasium.Env):
+    """Episodes of two steps: the first terminates, the second is truncated, the third does both.
+
+    It draws all of its observations, the number of the step since the start, into one picture.
+    """
+
+    def __init__(self):
+        self.observation_space = gymnasium.spaces.Box(0, 255, (2, 2, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Discrete(2)
+        self.picture, self.episode, self.left = np.zeros((2, 2, 3), np.uint8), -1, 0
+
+    def reset(self, *, seed=None, options=None):
+        self.episode, self.left = self.episode + 1, 2
+        self.picture += 1
+        return self.picture, {}
+
+    def step(self, action):
+        self.left -= 1
+        self.picture += 1
+        over, kind = self.left == 0, self.episode % 3
+        return self.picture, 0.0, over and kind != 1, over and kind != 0, {}
+
+
+gymnasium.register("Ends-v0", entry_point="tests.envs.test_gym_env:Ends")
+
+
+def test_the_last_observation_of_a_truncated_episode_is_shown_and_no_other():
+    shown = play(make_env(EnvsConfig(tasks=("Ends-v0",)), 2, seed=0), 12)
+    assert [t for t, now in enumerate(shown) if now.first.all()] == [0, 2, 4, 6, 8, 10, 12]
+    # Three observations an episode: the second ends with the sixth, the fifth with the fifteenth.
+    found = {t: {i: obs.tolist() for i, obs in now.final.items()} for t, now in enumerate(shown)}
+    sixth, fifteenth = (np.full((2, 2, 3), count).tolist() for count in (6, 15))
+    wanted = {4: {0: sixth, 1: sixth}, 10: {0: fifteenth, 1: fifteenth}}
+    assert found == {t: wanted.get(t, {}) for t in range(13)}
+    assert shown[4].final[0].dtype == np.uint8
+
+
+def test_each_environment_shows_its_own_last_observation():
+    """Counting: every second episode is truncated, when is another matter in each world."""
+    env, alone = make_env(COUNTING, 3, seed=3), set()
+    before = counts(env.observe())
+    for _ in range(60):
+        env.act(np.zeros(3, np.int64))
+        now = env.observe()
+        for i, count in enumerate(before):
+            cut = now.first[i] and count.episode % 2 == 1
+            assert (i in now.final) == cut
+            if cut:
+                assert now.final[i].tolist() == [*count._replace(step=count.step + 1)]
+                assert now.final[i].dtype == np.float32
+        alone |= {*now.final} if len(now.final) == 1 else set()
+        before = counts(now)
+    assert alone == {0, 1, 2}
 
 
 @pytest.mark.parametrize("task", ["CartPole-v1", "Wrapped-v0"])

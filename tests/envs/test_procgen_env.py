@@ -32,10 +32,10 @@ def saved(env) -> list[bytes]:
 
 
 def play(env, script):
-    shown = [Timestep(*(field.copy() for field in env.observe()))]
+    shown = [env.observe().copy()]
     for action in script:
         env.act(action)
-        shown.append(Timestep(*(field.copy() for field in env.observe())))
+        shown.append(env.observe().copy())
     return shown
 
 
@@ -88,7 +88,7 @@ def test_it_plays_as_gym3_does():
         mine.act(action)
         theirs.act(action)
         now, (reward, obs, first) = mine.observe(), theirs.observe()
-        assert_same([now], [(obs["rgb"], reward, first)])
+        assert_same([now], [Timestep(obs["rgb"], reward, first)])
         ends += first.sum()
     assert ends > 3
 
@@ -100,13 +100,14 @@ def test_the_last_reward_comes_with_the_next_episodes_first_observation():
     level = np.array([info["level_seed"] for info in inside(env).get_info()])
     for action in actions(400, 32):
         env.act(action)
-        _, reward, first = env.observe()
+        now = env.observe()
+        reward, first = now.reward, now.first
         infos = inside(env).get_info()
         complete = first & np.array([info["prev_level_complete"] == 1 for info in infos])
         np.testing.assert_array_equal(reward, np.where(complete, 10, 0))
-        now = np.array([info["level_seed"] for info in infos])
-        np.testing.assert_array_equal(now != level, first)
-        level = now
+        seeds = np.array([info["level_seed"] for info in infos])
+        np.testing.assert_array_equal(seeds != level, first)
+        level = seeds
         solved += complete.sum()
     assert solved > 10
 

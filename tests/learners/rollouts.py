@@ -15,6 +15,7 @@ def rollout(envs=N, seed=0, side=4):
         first=generator.random((T + 1, envs)) < 0.3,
         action=generator.integers(5, size=(T, envs)),
         logits=generator.normal(size=(T, envs, 5)).astype(np.float32),
+        final_value=generator.normal(size=(T, envs)).astype(np.float32),
         version=np.arange(envs),
         state=(
             generator.normal(size=(envs, 2, 3)).astype(np.float32),

@@ -294,6 +294,7 @@ def larger_batch(agent, shape, steps=20, envs=8):
         first=generator.random((steps + 1, envs)) < 0.05,
         action=generator.integers(A, size=(steps, envs)),
         logits=generator.normal(size=(steps, envs, A)).astype(np.float32),
+        final_value=np.zeros((steps, envs), np.float32),
         version=np.zeros(envs, np.int64),
         state=tuple(tensor.numpy() for tensor in agent.initial_state(envs)),
     )

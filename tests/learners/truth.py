@@ -72,6 +72,8 @@ def impala_loss(rollout: Rollout, logits, values, config: LearnerConfig) -> Impa
             # It arrives with the next observation.
             answer = config.reward_scale * float(rollout.reward[t + 1, n])
             rewards[t, n] = max(-config.reward_clip, min(config.reward_clip, answer))
+            if config.bootstrap_time_limits:
+                rewards[t, n] += config.discount * float(rollout.final_value[t, n])
             discounts[t, n] = 0.0 if rollout.first[t + 1, n] else config.discount
     vs, advantages = paper_vtrace(
         rhos,

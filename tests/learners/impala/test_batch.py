@@ -14,7 +14,7 @@ on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def assert_holds(batch, wanted):
-    for name in ("obs", "reward", "first", "action", "logits"):
+    for name in ("obs", "reward", "first", "action", "logits", "final_value"):
         found = getattr(batch, name).cpu().numpy()
         np.testing.assert_array_equal(found, getattr(wanted, name), strict=True)
     for found, state in zip(batch.state, wanted.state, strict=True):
@@ -43,7 +43,7 @@ def test_columns_of_a_batch_are_those_of_its_rollout():
     assert few.obs.data_ptr() == batch.obs[:, 2:].data_ptr()
     assert [tensor.shape for tensor in few.tensors()] == [
         (4, 2, 4, 4, 3),
-        *[(4, 2), (4, 2), (3, 2), (3, 2, 5)],
+        *[(4, 2), (4, 2), (3, 2), (3, 2, 5), (3, 2)],
         *[(2, 2, 3), (2, 7)],
     ]
 
@@ -58,7 +58,7 @@ def test_pinned_memory_holds_what_was_joined(parts, monkeypatch):
 
     monkeypatch.setattr(torch, "empty", pinned)
     found = join(parts, _concatenate_pinned)
-    assert asked == [True] * 8  # a single rollout too: it comes from memory that is not pinned
+    assert asked == [True] * 9  # a single rollout too: it comes from memory that is not pinned
     wanted = join(parts)
     for ours, theirs in zip(found.arrays(), wanted.arrays(), strict=True):
         np.testing.assert_array_equal(ours, theirs, strict=True)

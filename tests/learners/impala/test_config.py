@@ -8,7 +8,14 @@ from learners import LearnerConfig
 
 def test_defaults_are_the_papers():
     config = LearnerConfig().model_dump()
-    for own in ("max_skipped", "devices", "adam_beta1", "adam_beta2", "adam_eps"):
+    for own in (
+        "max_skipped",
+        "devices",
+        "adam_beta1",
+        "adam_beta2",
+        "adam_eps",
+        "bootstrap_time_limits",
+    ):
         config.pop(own)
     assert config == {
         "unroll_length": 50,

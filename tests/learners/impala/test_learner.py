@@ -43,7 +43,10 @@ class Table(nn.Module):
 
 
 def rollout(obs_shape=(7,), state=(), seed=0):
-    """Return a batch in which every reward is another, and episodes open at 0, inside and at T."""
+    """Return a batch in which every reward is another, and episodes open at 0, inside and at T.
+
+    Of the three that end, the second terminates; the others are truncated.
+    """
     generator = np.random.default_rng(seed)
     first = np.zeros((T + 1, N), np.bool_)
     for t, n in [(0, 0), (2, 1), (3, 1), (T, 2)]:
@@ -52,12 +55,15 @@ def rollout(obs_shape=(7,), state=(), seed=0):
         obs = generator.integers(256, size=(T + 1, N, *obs_shape), dtype=np.uint8)
     else:
         obs = generator.normal(size=(T + 1, N, *obs_shape)).astype(np.float32)
+    final_value = np.zeros((T, N), np.float32)
+    final_value[1, 1], final_value[T - 1, 2] = 1.7, -0.6
     return Rollout(
         obs=obs,
         reward=np.linspace(-1.5, 1.5, (T + 1) * N, dtype=np.float32).reshape(T + 1, N),
         first=first,
         action=generator.integers(A, size=(T, N)),
         logits=generator.normal(size=(T, N, A)).astype(np.float32),
+        final_value=final_value,
         version=np.zeros(N, np.int64),
         state=state,
     )
@@ -114,6 +120,7 @@ SECTIONS = {
     "advantages of one size": {"normalise_advantages": True, "clip_rho": 1.3},
     "scaled rewards, some of them clipped": {"reward_scale": 0.8, "reward_clip": 0.9},
     "a lambda": {"vtrace_lambda": 0.6, "clip_c": 1.4},
+    "time limits that end": {"bootstrap_time_limits": False},
     "all of it": {
         "reduction": "mean",
         "normalise_advantages": True,
@@ -248,7 +255,7 @@ def paper_step(agent, optimiser, batch, rate):
 @pytest.mark.parametrize("core", CORES)
 def test_with_the_papers_settings_an_update_is_the_papers_to_the_bit(core):
     ours, plain = network(core), network(core)
-    learner = Learner(ours, LearnerConfig(), TOTAL)
+    learner = Learner(ours, LearnerConfig(bootstrap_time_limits=False), TOTAL)
     optimiser = torch.optim.RMSprop(plain.parameters(), lr=1.0, alpha=0.99, eps=0.01)
     for update in range(3):
         batch = batch_for(ours, seed=update)
@@ -279,7 +286,7 @@ def poison(batch, field):
     return batch._replace(**arrays)
 
 
-@pytest.mark.parametrize("field", ["obs", "reward", "logits", "state"])
+@pytest.mark.parametrize("field", ["obs", "reward", "logits", "final_value", "state"])
 def test_a_batch_that_is_not_finite_changes_nothing(field):
     agent = network("srwm")
     learner = Learner(agent, LearnerConfig(), TOTAL)
@@ -518,7 +525,7 @@ def test_another_networks_weights_are_named():
         load_agent(agent, parameters)
 
 
-@pytest.mark.parametrize("field", ["obs", "reward", "first", "action", "logits"])
+@pytest.mark.parametrize("field", ["obs", "reward", "first", "action", "logits", "final_value"])
 def test_a_batch_whose_fields_do_not_agree_is_refused_and_changes_nothing(field):
     agent = network("lstm")
     learner = Learner(agent, LearnerConfig(), TOTAL)

@@ -23,6 +23,7 @@ def test_columns_are_the_environments_asked_for():
         for n in range(3):
             assert part.action[t, n] == whole.action[t, n + 1]
             assert np.array_equal(part.logits[t, n], whole.logits[t, n + 1])
+            assert part.final_value[t, n] == whole.final_value[t, n + 1]
     assert part.version.tolist() == [1, 2, 3]
     for cut, full in zip(part.state, whole.state, strict=True):
         assert np.array_equal(cut, full[1:4])
@@ -78,6 +79,7 @@ WRONG = {
     "first": np.zeros((T + 1, N), np.uint8),
     "action": np.zeros((T, N), np.float32),
     "logits": np.zeros((T, N), np.float32),
+    "final_value": np.zeros((T + 1, N), np.float32),
     "version": np.zeros((N, 1), np.int64),
     "state": (np.zeros((N + 1, 2), np.float32),),
 }
@@ -107,7 +109,7 @@ def test_rollouts_of_another_length_or_number_of_actions_are_not_joined():
     shorter = whole._replace(
         **{
             name: getattr(whole, name)[1:]
-            for name in ("obs", "reward", "first", "action", "logits")
+            for name in ("obs", "reward", "first", "action", "logits", "final_value")
         }
     )
     with pytest.raises(ValueError, match=r"^join: obs "):
