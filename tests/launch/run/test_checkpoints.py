@@ -90,7 +90,7 @@ def test_a_run_from_before_there_was_a_choice_keeps_what_it_was_made_with(tmp_pa
         "agent": ("policy_scale",),
         "learner": (
             *("optimiser", "schedule", "reduction", "normalise_advantages", "reward_scale"),
-            *("vtrace_lambda", "adam_beta1", "adam_beta2", "adam_eps"),
+            *("vtrace_lambda", "adam_beta1", "adam_beta2", "adam_eps", "bootstrap_time_limits"),
         ),
     }
     tree = read_yaml(old / "config.yaml")
@@ -104,12 +104,15 @@ def test_a_run_from_before_there_was_a_choice_keeps_what_it_was_made_with(tmp_pa
         damage(checkpoint(old, frames))
     saved = store.load(checkpoint(old, 200))
     del saved["learner"]["schedule"], saved["format"]
+    for fields in saved["waiting"]:
+        del fields["final_value"]
     shutil.rmtree(checkpoint(old, 200))
     store.save(checkpoint(old, 200), saved)
 
     assert main("train", "--resume", str(old), "total_frames=800") == 0
-    agent = read_yaml(old / "config.yaml")["agent"]
-    assert agent["srwm"]["input"] == "softmax"
+    resumed = read_yaml(old / "config.yaml")
+    assert resumed["agent"]["srwm"]["input"] == "softmax"
+    assert resumed["learner"]["bootstrap_time_limits"] is False
     # At 200 of 400 frames the rate was halved, and from there it falls until 800.
     rates = {row["frames"]: row["learner/learning_rate"] for row in rows(old)}
     assert rates[240] == pytest.approx(3e-4 * (1 - 10 / 600))
@@ -123,7 +126,7 @@ def rewrite(folder, **changes):
 
 
 @pytest.mark.parametrize("command", ["eval", "trace", "train"])
-@pytest.mark.parametrize("number", [3, 99, "2"])
+@pytest.mark.parametrize("number", [0, 4, "3"])
 def test_another_format_is_refused_in_one_line(number, command, run, capsys):
     """It is not passed over as a damaged one is: what it holds would be lost."""
     rewrite(checkpoint(run, 400), format=number)
@@ -138,7 +141,7 @@ def test_another_format_is_refused_in_one_line(number, command, run, capsys):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("srwm: ")
     assert str(checkpoint(run, 400)) in line
-    assert f"has checkpoint format {number!r}, but this version reads formats 1 and 2" in line
+    assert f"has checkpoint format {number!r}, but this version reads formats 1 to 3" in line
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
@@ -151,10 +154,15 @@ def test_what_is_not_the_checkpoint_of_a_run_is_refused_in_one_line(key, run, ca
     assert f"is not the checkpoint of a run: '{key}' is missing" in line
 
 
-def test_a_checkpoint_without_a_number_goes_on_as_one_with_it(run, trained_tmaze):
-    """Format 1 is what was written before there was a number."""
-    assert store.load(checkpoint(run, 200))["format"] == 2
-    rewrite(checkpoint(run, 200), format=None)
+@pytest.mark.parametrize("number", [None, 2])
+def test_a_checkpoint_of_an_older_format_goes_on_as_one_of_this(number, run, trained_tmaze):
+    """Format 1 has no number; in neither were truncated episodes told apart. A TMaze has none."""
+    saved = store.load(checkpoint(run, 200))
+    assert saved["format"] == 3
+    assert saved["waiting"]
+    for fields in saved["waiting"]:
+        del fields["final_value"]
+    rewrite(checkpoint(run, 200), format=number, waiting=saved["waiting"])
     for frames in (300, 400):
         shutil.rmtree(checkpoint(run, frames))
     assert main("train", "--resume", str(run)) == 0
