@@ -164,8 +164,7 @@ class LearnerGroup:
         update = self.updates[0]
         try:
             ray.get(done)
-        except TrainingDivergedError as error:
-            # The learner's own line; Ray's is the whole traceback.
+        except TrainingDivergedError as error:  # the learner's own line, not Ray's traceback
             raise error.cause if isinstance(error, RayTaskError) else error from None
         except RayError as error:
             # In a group the others wait in the middle of a sum for the one that did not begin.
