@@ -145,7 +145,7 @@ def test_save_and_restore_are_exact(task, before):
     config = EnvsConfig(tasks=(task,))
     env, other = make_env(config, 3, seed=1), make_env(config, 3, seed=2)
     play(env, before)
-    play(other, 7)
+    play(other, 10)  # where a limit of 5 steps truncates
     other.restore(saved(env))
     (mine, *ours), (its, *theirs) = play(env, 40), play(other, 40)
     assert_same(mine._replace(final={}), its)  # who saved has seen what was truncated
