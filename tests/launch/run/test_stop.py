@@ -28,12 +28,12 @@ def wait_for(condition, seconds=5.0):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_run_whose_update_ends_soon_saves_by_itself(number, ended):
-    with StopRequest(lambda: ended.append("at once"), grace=0.1) as request:
+    with StopRequest(lambda: ended.append("at once"), grace=1.0) as request:
         assert request.requested is None
         os.kill(os.getpid(), number)
         wait_for(lambda: request.requested == number)
         request.take_over()
-        time.sleep(0.3)  # longer than the grace: it saves
+        time.sleep(1.2)  # longer than the grace: it saves
         request.release()
     assert ended == []
 
