@@ -14,7 +14,8 @@ from tests.launch.runs import checkpoints
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
 from dataclasses import replace
 from pathlib import Path
 from rich.console import Console

@@ -11,6 +11,14 @@ from launch.run import stop
 from launch.run.stop import SIGNALS, StopRequest
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_ignored():
+    """Handle SIGHUP as usual, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def ended(monkeypatch):
     """What was called instead of ending the process."""
