@@ -193,7 +193,7 @@ class Driver:
             self._save(newest)
 
     def _save_nonfinite(self) -> str:
-        """Save the update for which the run ends; return what a person is told of it."""
+        """Save the update that ends the run; return the end of the error message."""
         updates = self.flow.nonfinite()
         if not updates:
             return ""

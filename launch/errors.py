@@ -1,4 +1,4 @@
-"""Ends that a person is told of in one line."""
+"""Errors that end a command with one line: bad input, and a run that cannot go on."""
 
 from __future__ import annotations
 

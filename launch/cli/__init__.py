@@ -1,4 +1,4 @@
-"""The command line: `srwm train`, `srwm eval`, `srwm trace` and what helps with them."""
+"""The command line: `srwm train`, `srwm fewshot`, `srwm eval` and what helps with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell apart why a call of an actor failed, and say it in one line."""
+"""Find out why a call of an actor failed, and say it in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what a run waits for when it stands still."""
+"""Log what a run waits for when it makes no progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of a few-shot run: typed, validated, frozen."""
+"""The configuration of a few-shot run (`srwm fewshot`): typed, validated, frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of a run: typed, validated, frozen."""
+"""The configuration of a run that plays games, and what all kinds of runs share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rollouts reach the learner and weights the workers: the interface of both placements."""
+"""The protocol of a flow, which makes updates wherever its parts are placed, and its reports."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FlowState(NamedTuple):
 
 
 class Flow(Protocol):
-    """Workers and a learner at work."""
+    """One or several learners at work, and what brings them their data."""
 
     def update(self) -> UpdateReport:
         """Wait for the next learner update."""

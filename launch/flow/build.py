@@ -1,4 +1,4 @@
-"""From a configuration to the parts, wherever they are placed."""
+"""Build the parts of a run from its configuration: environments, worker, network, learner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the actors reserve of the GPUs, as Ray counts them: in shares of one, each on one GPU."""
+"""Resources of each part: its share of a GPU, its device and its CPU threads."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Play episodes with a trained agent."""
+"""Evaluate and trace trained networks; repeat an update that was not finite."""

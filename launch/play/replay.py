@@ -1,4 +1,4 @@
-"""Run the update for which a run ended again, and find where it stops being finite."""
+"""Repeat the update that ended a run, and find where it stops being finite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A copy in memory of the newest state of a run, for when there is no time to ask for it."""
+"""Keep a copy of a run's newest state in memory, for a stop that cannot wait for the learner."""
 
 from __future__ import annotations
 

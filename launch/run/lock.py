@@ -1,4 +1,4 @@
-"""A run folder belongs to one process at a time."""
+"""Lock a run folder, so that one process at a time trains in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run saves of the update for which it ends, and reading it again.
+"""Save and read the update that ended a run because it was not finite.
 
 RUN/nonfinite/000000000120/      the version of the weights; the files are those of a checkpoint
 """

@@ -1,4 +1,4 @@
-"""Stop a run on a signal: after the update at hand if that ends soon, else at once."""
+"""Stop a run on a signal: after the current update if that ends soon, else at once."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class StopRequest:
             signal.signal(number, handler)
 
     def take_over(self) -> None:
-        """Tell that the run itself saves now; it waits for ever if `at_once` does so already."""
+        """Begin to save in the run itself; wait for ever if `at_once` is saving already."""
         self._decided.acquire()
 
     def release(self) -> None:
-        """Tell that the run has saved."""
+        """End what `take_over` began: the run has saved."""
         self._decided.release()
 
     def _handle(self, number: int, _: FrameType | None) -> None:

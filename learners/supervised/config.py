@@ -1,4 +1,4 @@
-"""The configuration section `learner` of a supervised run."""
+"""The configuration section `learner` of a few-shot run."""
 
 from __future__ import annotations
 

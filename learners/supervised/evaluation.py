@@ -1,4 +1,4 @@
-"""How a classifier does on given episodes."""
+"""Evaluation: losses and right answers of a classifier on given episodes."""
 
 from __future__ import annotations
 

@@ -101,14 +101,14 @@ class SupervisedLearner:
         """
         started = time.perf_counter()
         rate = learning_rate(self.config, self.classifier.core.output_size, self.version + 1)
-        # By the count of updates, so that a resumed run looks when an uninterrupted one does.
-        looks = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
+        # By the count of updates, so that a resumed run reports when an uninterrupted one does.
+        reports = self.version % INTROSPECT_EVERY == 0 and self.rank == 0
         buffers = [buffer.clone() for buffer in self.classifier.buffers()]
         rng = self._rng()
         self.classifier.train()
         self.optimiser.zero_grad()
         metrics = self._backward(batch)
-        memory = self._memory(batch) if looks else {}  # its gradients are not clipped yet
+        memory = self._memory(batch) if reports else {}  # its gradients are not clipped yet
         grad_norm = torch.nn.utils.clip_grad_norm_(
             self.classifier.parameters(), self.config.max_grad_norm or math.inf
         )

@@ -1,4 +1,4 @@
-"""The learning rate of a supervised run."""
+"""Learning rate of few-shot learning: constant, or warm-up and decay."""
 
 from __future__ import annotations
 
