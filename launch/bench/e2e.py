@@ -22,8 +22,8 @@ from launch.flow.resources import (
 )
 from launch.machine.parts import (
     acting_rate,
-    apart,
     environments_rate,
+    in_processes,
     learning_rate,
     staging_rate,
     whole,
@@ -149,8 +149,8 @@ def end_to_end(config: RunConfig, seconds: float, step: Callable[[str], None]) -
 def _parts(config: RunConfig, seconds: float) -> Parts:
     # As many workers as the cores can run at once, however many the run has.
     number = max(1, cpu_count() // worker_threads(config))
-    workers = apart(number, _worker_parts, config, seconds / 2)
-    ((staging, learning),) = apart(1, _learner_parts, config, seconds / 2)
+    workers = in_processes(number, _worker_parts, config, seconds / 2)
+    ((staging, learning),) = in_processes(1, _learner_parts, config, seconds / 2)
     environments, acting = (sum(rates) for rates in zip(*workers, strict=True))
     return Parts(environments, acting, staging, learning)
 

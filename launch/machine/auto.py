@@ -26,7 +26,7 @@ from launch.flow.resources import (
     share_a_gpu,
     share_out,
 )
-from launch.machine.parts import acting_rate, apart, environments_rate, learning_rate
+from launch.machine.parts import acting_rate, environments_rate, in_processes, learning_rate
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def resolve_auto(config: LoadedConfig) -> RunConfig:
         keys = " and ".join(f"launch.{key}" for key in config.auto)
         log.info("measuring acting and learning here for %s", keys)
         try:
-            (speed,) = apart(1, _measure, config, threads, workers, envs)
+            (speed,) = in_processes(1, _measure, config, threads, workers, envs)
         except ValueError as error:
             raise UserError(str(error)) from None
         workers, envs = choose(speed, machine, config, workers, envs)

@@ -32,8 +32,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def apart(times: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> list[R]:
-    """Call `function` in so many processes at once, which take the memory that they need along.
+def in_processes(
+    times: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> list[R]:
+    """Call `function` in `times` new processes at once; their memory is free again afterwards.
 
     Raises:
         RunError: if a process dies.

@@ -18,7 +18,7 @@ from launch.flow import resources
 from launch.machine import auto, doctor
 from launch.machine.auto import Machine, Speed, resolve_auto
 from launch.machine.doctor import Finding
-from launch.machine.parts import apart
+from launch.machine.parts import in_processes
 from tests.launch.runs import (
     ROOT,
     TMAZE,
@@ -175,7 +175,7 @@ def resolved(monkeypatch, gpus=0, **changes):
         asked.append(how)
         return [speed(475)]
 
-    monkeypatch.setattr(auto, "apart", measured)
+    monkeypatch.setattr(auto, "in_processes", measured)
     monkeypatch.setattr(auto, "cpu_count", lambda: 2)
     monkeypatch.setattr(auto.torch.cuda, "device_count", lambda: gpus)
     tree = changed(TMAZE, **{"launch__mode": "ray"} | changes)
@@ -238,14 +238,14 @@ def test_what_is_wrong_is_told_before_anything_is_measured(monkeypatch):
     ]:
         with pytest.raises(UserError, match=line):
             parse_config(changed(TMAZE, **AUTO, **change), [], "test")
-    monkeypatch.setattr(auto, "apart", None)
+    monkeypatch.setattr(auto, "in_processes", None)
     with pytest.raises(UserError, match=r"3 workers x launch\.worker_gpus 0\.2 do not fit"):
         shares = {"launch__worker_gpus": 0.2, "launch__learner_gpus": 0.5}
         resolved(monkeypatch, gpus=1, launch__envs_per_worker="auto", launch__workers=3, **shares)
 
 
 def test_commands_check_all_else_before_they_measure(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(auto, "apart", None)
+    monkeypatch.setattr(auto, "in_processes", None)
     both = ["launch.workers=auto", "launch.envs_per_worker=auto"]
     config = str(write_config(tmp_path / "c.yaml", TMAZE))
     run = train(tmp_path, TMAZE, "old")
@@ -301,12 +301,15 @@ def die():
 @pytest.mark.slow
 def test_a_process_that_dies_while_it_measures_is_told():
     with pytest.raises(RunError, match="the process that measured died"):
-        apart(2, die)
+        in_processes(2, die)
 
 
 @pytest.mark.slow
 def test_measuring_ends_with_the_program(tmp_path):
-    script = "import time; from launch.machine.parts import apart; apart(1, time.sleep, 600)"
+    script = (
+        "import time; from launch.machine.parts import in_processes; "
+        "in_processes(1, time.sleep, 600)"
+    )
     program = subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
