@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+if TYPE_CHECKING:
+    from launch.config.reference import Key
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,11 +38,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def key_tables() -> str:
-    """Return a table of the keys of each section, from the schema: what `srwm config` prints."""
+    """Return the tables of both kinds of runs: what `srwm config` prints."""
+    from launch.config.fewshot import FewShotConfig
     from launch.config.reference import all_keys
 
+    return (
+        "\n## Runs that play games\n"
+        + section_tables(all_keys())
+        + "\n## Few-shot runs\n"
+        + section_tables(all_keys(FewShotConfig))
+    )
+
+
+def section_tables(keys: Iterable[Key]) -> str:
+    """Return a table of the keys of each section."""
     rows: dict[str, list[str]] = {}
-    for key in all_keys():
+    for key in keys:
         section = key.name.rpartition(".")[0]
         kind = " ".join(filter(None, [key.type, key.range]))
         default = f"`{key.default}`" if key.default else "required"
@@ -47,7 +63,7 @@ def key_tables() -> str:
     lines: list[str] = []
     for section, of_section in rows.items():
         title = f"`{section}`" if section else "The run"
-        lines += ["", f"## {title}", "", "| Key | Type | Default | Meaning |", "|---|---|---|---|"]
+        lines += ["", f"### {title}", "", "| Key | Type | Default | Meaning |", "|---|---|---|---|"]
         lines += of_section
     return "\n".join(lines) + "\n"
 
