@@ -1,4 +1,4 @@
-"""The configuration section `episodes`: which pictures, and how they become sequences."""
+"""The configuration section `episodes`: which images, and how they become sequences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 EMBEDDED = ("glyphs", "sprites")
-"""Data sets that need no files of the user's; their pictures are drawn anew each time."""
+"""Data sets that need no files of the user's; their images are drawn anew each time."""
 
 DataName = Literal[
     "glyphs",
@@ -35,7 +35,7 @@ class DataConfig(BaseModel):
     """Folder with the files of the data set; `glyphs` and `sprites` need none. By default the
     folder in `episodes.root` that has the name of the data set."""
     size: Annotated[int, Field(ge=8, le=256)] | None = None
-    """Height and width in pixels to which pictures are resized; null: as the data set has them."""
+    """Height and width in pixels to which images are resized; null: as the data set has them."""
     channels: Literal[1, 3] | None = None
     """1: grey, 3: RGB, null: as the data set has them."""
     difficulty: Annotated[float, Field(ge=0, le=2)] = 1.0
@@ -69,7 +69,7 @@ class DataConfig(BaseModel):
 
 
 class EpisodesConfig(BaseModel):
-    """Episodes: `n_way` classes, `k_shot` labelled pictures of each, `n_query` to be classified.
+    """Episodes: `n_way` classes, `k_shot` labelled images of each, `n_query` to be classified.
 
     One entry in `tasks` is few-shot learning. Two are sequential adaptation: the second task
     follows in the same sequence, and nothing marks the switch.
@@ -88,16 +88,16 @@ class EpisodesConfig(BaseModel):
     n_way: Annotated[int, Field(ge=2)] = 5
     """Classes of each task."""
     k_shot: Annotated[int, Field(ge=1)] = 1
-    """Labelled pictures of each class."""
+    """Labelled images of each class."""
     n_query: Annotated[int, Field(ge=1)] = 1
     """Queries at the end of each task's part; with delayed labels there are none."""
     labels: Literal["synchronous", "delayed"] = "synchronous"
-    """`synchronous`: a picture comes with its own label, queries with a dummy, and only queries
-    are scored. `delayed`: a picture comes with the label of the one before, and all are scored."""
+    """`synchronous`: an image comes with its own label, queries with a dummy, and only queries
+    are scored. `delayed`: an image comes with the label of the one before, and all are scored."""
     unknown_label: bool = False
     """The dummy label is a symbol of its own, number `n_way`, in place of class 0."""
     shorten: Annotated[int, Field(ge=0)] = 0
-    """In training, the part of each task loses its last 0 to `shorten` pictures, by chance."""
+    """In training, the part of each task loses its last 0 to `shorten` images, by chance."""
     task_order: Literal["fixed", "random"] = "fixed"
     """`fixed`: as `tasks` lists them; `random`: in an order drawn for each batch."""
 
