@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from envs import EnvsConfig, overlaps, split_config
-from launch.config.source import AnyConfig, load_config
+from launch.config.source import AnyConfig
+from launch.config.source import load_any_config as load_config
 from launch.driver import drive
 from launch.errors import UserError
 from launch.job import AnyJob
