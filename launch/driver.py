@@ -20,7 +20,7 @@ from launch.run.display import Display, make_display
 from launch.run.folder import RunFolder
 from launch.run.keeper import Keeper
 from launch.run.saved import Saved
-from launch.run.stop import StopRequest
+from launch.run.stop import GRACE, REMOTE_GRACE, StopRequest
 from learners import TrainingDivergedError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,9 @@ def drive(
     ):
         # After Ray, which puts a handler of its own for SIGTERM.
         driver = Driver(job, run, flow, dashboard, display)
-        with StopRequest(driver.stop_at_once if own_process else None) as stop:
+        # A learner elsewhere answers between its updates; the copy of its state may be older.
+        grace = GRACE if flow.newest() is None else REMOTE_GRACE
+        with StopRequest(driver.stop_at_once if own_process else None, grace) as stop:
             driver.run(stop)
 
 
@@ -78,7 +80,8 @@ class Driver:
         self.keeper: Keeper[Saved] = Keeper()
         self.saved_at = self.row_at = self.metrics.frames
         self._unsaved: str | None = None  # why the last checkpoint could not be written
-        self._keep()
+        if flow.newest() is not None:
+            self._keep()
 
     def run(self, stop: StopRequest) -> None:
         """Update until the frames are reached or a stop is requested.
@@ -112,9 +115,7 @@ class Driver:
 
     def stop_at_once(self) -> NoReturn:
         """Save the newest copy of the state, and end this process and those that it started."""
-        newest = self.keeper.newest
-        if newest and newest.frames > self.saved_at:
-            self._save(newest)
+        self._save_if_newer(self.keeper.newest)
         log.warning("stopped without waiting for the update; %s", self._resume_command())
         for process in psutil.Process().children(recursive=True):
             process.kill()
@@ -189,8 +190,12 @@ class Driver:
         newest, kept = self.keeper.newest, self.flow.newest()
         if kept and kept.frames >= self.metrics.frames:
             newest = Saved(kept, self.metrics.state(), self._config())
-        if newest and newest.frames > self.saved_at:
-            self._save(newest)
+        self._save_if_newer(newest)
+
+    def _save_if_newer(self, state: Saved | None) -> None:
+        """Save a state that is newer than the checkpoints, or the first: then a run can go on."""
+        if state and (state.frames > self.saved_at or not self.run_folder.has_checkpoint):
+            self._save(state)
 
     def _save_nonfinite(self) -> str:
         """Save the update that ends the run; return the end of the error message."""

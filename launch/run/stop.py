@@ -18,6 +18,10 @@ GRACE = 1.5
 """Seconds that an update may still take. `ray job stop` kills after three, SLURM after thirty."""
 
 
+REMOTE_GRACE = 6.0
+"""The same for a learner in another process, which may have two updates before it."""
+
+
 class StopRequest:
     """Watches for SIGINT, SIGTERM and SIGHUP while it is open.
 

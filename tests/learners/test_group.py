@@ -24,7 +24,7 @@ def whole(core, seed):
         batches[1] = poison(batches[1], "reward")
     joined = {
         name: np.concatenate([getattr(batch, name) for batch in batches], axis=1)
-        for name in ("obs", "reward", "first", "action", "logits")
+        for name in ("obs", "reward", "first", "action", "logits", "final_value")
     }
     return batches[0]._replace(
         **joined,
