@@ -24,10 +24,11 @@ def whole(core, seed):
         batches[1] = poison(batches[1], "reward")
     joined = {
         name: np.concatenate([getattr(batch, name) for batch in batches], axis=1)
-        for name in ("obs", "reward", "first", "action", "logits", "final_value")
+        for name in ("obs", "reward", "first", "action", "logits")
     }
     return batches[0]._replace(
         **joined,
+        final_value=np.zeros_like(joined["reward"][1:]),  # no time limits
         version=np.arange(6),
         state=tuple(
             np.concatenate(parts) for parts in zip(*(b.state for b in batches), strict=True)
