@@ -23,8 +23,7 @@ log = logging.getLogger(__name__)
 
 # One update runs and the next one is ready to; more would only raise the lag.
 UPDATES_IN_FLIGHT = 2
-# Seconds between two copies of the state: what a restart may lose. The learner takes no longer to
-# copy than this share of the time between.
+# Seconds between two copies of the state, and the share of them that a copy takes at most.
 KEEP_SECONDS, KEEP_SHARE = 30.0, 0.01
 # Seconds until the learner is taken for hung: at least so many, for the first update compiles
 # kernels; or a multiple of the slowest update.
