@@ -80,8 +80,6 @@ class Driver:
         self.keeper: Keeper[Saved] = Keeper()
         self.saved_at = self.row_at = self.metrics.frames
         self._unsaved: str | None = None  # why the last checkpoint could not be written
-        if flow.newest() is not None:
-            self._keep()
 
     def run(self, stop: StopRequest) -> None:
         """Update until the frames are reached or a stop is requested.
@@ -150,7 +148,7 @@ class Driver:
         self.metrics.add(report)
         self.job.watch.add(report.metrics)
         if report.score is not None and self.metrics.is_best(report.score):
-            self.run_folder.save_best(self._state())
+            self._save_best()
         self._keep()
 
     def _keep(self) -> None:
@@ -185,6 +183,13 @@ class Driver:
             log.info("saved %s", folder)
         # A state may be some updates ahead of the metrics; the next one is due by the metrics.
         self.saved_at = min(state.frames, self.metrics.frames)
+
+    def _save_best(self) -> None:
+        """Write the checkpoint with the best score. If that fails the run goes on, as above."""
+        try:
+            self.run_folder.save_best(self._state())
+        except OSError as error:
+            log.warning("no best checkpoint: %s", error.strerror or error)
 
     def _save_newest(self) -> None:
         newest, kept = self.keeper.newest, self.flow.newest()

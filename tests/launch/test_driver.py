@@ -178,3 +178,19 @@ def test_a_batch_that_cannot_be_saved_does_not_hide_why_the_run_ended(train, tmp
     (tmp_path / "run/nonfinite").touch()
     with pytest.raises(RunError, match=r"10 batches .* the batch could not be saved"):
         train(Diverging(), run_dir=str(tmp_path / "run"))
+
+
+def test_a_disk_that_is_full_when_the_best_is_saved_does_not_end_the_run(
+    train, tmp_path, monkeypatch, caplog
+):
+    class Scored(Flow):
+        def update(self):
+            return super().update()._replace(score=float(self.frames))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "save_best", full)
+    run = train(Scored())
+    assert "no best checkpoint: No space left on device" in caplog.text
+    assert checkpoints(run)[-1] == 200
