@@ -15,6 +15,7 @@ from torch.distributed import ProcessGroup
 
 from launch.config.source import AnyConfig
 from launch.flow.base import KeptState, LearnerReport
+from launch.flow.heap import keep_freed_memory
 from launch.flow.resources import learner_threads, learning_device
 from learners import Learner, NonfiniteUpdate, Weights, join_group, open_store
 from learners.supervised import SupervisedLearner
@@ -40,6 +41,7 @@ class GroupActor:
         self.devices = run.learner.devices
         self.device = learning_device(run)
         torch.set_num_threads(learner_threads(run))
+        keep_freed_memory()
         self.store: Any = None
         self._staging = ThreadPoolExecutor(1, "staging")
         self._learning = ThreadPoolExecutor(1, "learning")

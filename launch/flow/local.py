@@ -10,6 +10,7 @@ from launch.config.schema import RunConfig
 from launch.flow.base import FlowState, UpdateReport
 from launch.flow.batcher import Batcher
 from launch.flow.build import build_learner, build_worker
+from launch.flow.heap import keep_freed_memory
 from launch.flow.resources import learner_threads
 from learners import NonfiniteUpdate, Rollout
 
@@ -21,6 +22,7 @@ class LocalFlow:
 
     def __init__(self, config: RunConfig, saved: FlowState | None = None) -> None:
         torch.set_num_threads(learner_threads(config))
+        keep_freed_memory()
         frames = saved.frames if saved else 0
         self.learner = build_learner(config)
         self.workers = [build_worker(config, i, frames) for i in range(config.launch.workers)]

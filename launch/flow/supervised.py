@@ -16,6 +16,7 @@ from launch.flow.episodes import (
     EpisodeStream,
     build_supervised_learner,
 )
+from launch.flow.heap import keep_freed_memory
 from launch.flow.resources import cpu_count
 from learners import NonfiniteUpdate
 from learners.supervised import Evaluation, SupervisedLearner, make_batch
@@ -32,6 +33,7 @@ class SupervisedFlow:
 
     def __init__(self, config: FewShotConfig, data: Data, saved: FlowState | None = None) -> None:
         torch.set_num_threads(config.launch.learner_threads or cpu_count())
+        keep_freed_memory()
         self.config = config
         self.data = data
         self.learner = build_supervised_learner(config, data.shape)
