@@ -15,7 +15,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 torch.ones(2**22)
 before = faults()
-for _ in range(20):
+for _ in range(100):
     torch.ones(2**22)  # 16 MB, 4096 pages
 print(faults() - before)
 """
@@ -35,5 +35,5 @@ def page_faults(mode: str) -> int:
 
 
 def test_tensors_of_the_same_size_are_not_cleared_by_the_system_again() -> None:
-    assert page_faults("kept") < 2 * 4096
-    assert page_faults("returned") > 10 * 4096
+    assert page_faults("kept") < 20 * 4096
+    assert page_faults("returned") > 90 * 4096
