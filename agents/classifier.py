@@ -71,10 +71,29 @@ class Classifier(nn.Module):
         Raises:
             ValueError: if the arguments are not of this form.
         """
-        features = self._encode(images)
+        features = self.encode(images)
+        return ClassifierOutput(self.classify(features, label_in), features)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the backbone's features of images [T, B, H, W, C], uint8, as [T, B, F]."""
+        if images.dim() != 5 or images.dtype != torch.uint8:
+            raise ValueError(
+                f"images are {images.dtype} {list(images.shape)}, not torch.uint8 [T, B, H, W, C]"
+            )
+        frames = images.flatten(0, 1)
+        chunks = images.device.type == "cpu" and not self.training
+        pieces = frames.split(CPU_CHUNK) if chunks else (frames,)
+        lower = self.dtype != torch.float32
+        with torch.autocast(images.device.type, self.dtype, enabled=lower):
+            features = torch.cat([self.backbone(piece) for piece in pieces])
+        return features.to(self.head.weight.dtype).unflatten(0, images.shape[:2])
+
+    def classify(self, features: Tensor, label_in: Tensor) -> Tensor:
+        """Return the logits [T, B, N] of whole sequences of features [T, B, F] and labels."""
         x = self._inputs(features, label_in)
         y, _ = self.core(x, _no_resets(x), self.core.initial_state(x.shape[1]))
-        return ClassifierOutput(self.head(y), features)
+        logits: Tensor = self.head(y)
+        return logits
 
     @torch.no_grad()
     def introspect(self, images: Tensor, label_in: Tensor) -> list[FastWeights]:
@@ -85,7 +104,7 @@ class Classifier(nn.Module):
         fast weights.
         """
         with evaluating(self):
-            x = self._inputs(self._encode(images), label_in)
+            x = self._inputs(self.encode(images), label_in)
             return self.core.introspect(x, _no_resets(x), self.core.initial_state(x.shape[1]))
 
     def row_blocks(self) -> list[dict[str, RowBlock]]:
@@ -99,19 +118,6 @@ class Classifier(nn.Module):
             )
         symbols = nn.functional.one_hot(label_in, self.label_symbols).to(features.dtype)
         return torch.cat([features, symbols], dim=-1)
-
-    def _encode(self, images: Tensor) -> Tensor:
-        if images.dim() != 5 or images.dtype != torch.uint8:
-            raise ValueError(
-                f"images are {images.dtype} {list(images.shape)}, not torch.uint8 [T, B, H, W, C]"
-            )
-        frames = images.flatten(0, 1)
-        chunks = images.device.type == "cpu" and not self.training
-        pieces = frames.split(CPU_CHUNK) if chunks else (frames,)
-        lower = self.dtype != torch.float32
-        with torch.autocast(images.device.type, self.dtype, enabled=lower):
-            features = torch.cat([self.backbone(piece) for piece in pieces])
-        return features.to(self.head.weight.dtype).unflatten(0, images.shape[:2])
 
 
 def make_classifier(

@@ -15,6 +15,8 @@ from launch.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from launch.config.fewshot import FewShotConfig
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -81,7 +83,7 @@ def _of_a_run(default: str) -> Callable[[Command], Command]:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def bench(context: click.Context) -> None:
-    """Measure speed here, and how well the cores remember."""
+    """Measure speed here, how well the cores remember, and a few-shot yardstick."""
     help_without_command(context)
 
 
@@ -130,6 +132,70 @@ def learner(config: str, overrides: tuple[str, ...], seconds: float, file: Path 
     run = prepare(loaded).config
     result = learner_speed(run, seconds, _measuring)
     _report(result, file, config=run.model_dump(mode="json"))
+
+
+@bench.command("fewshot")
+@_of_a_run("glyphs-5way-1shot")
+@_seconds(30, "Duration of all measurements; each part is measured at least five times.")
+@json_option
+def fewshot(config: str, overrides: tuple[str, ...], seconds: float, file: Path | None) -> None:
+    """Measure the pieces of a few-shot run: episodes, backbone, core, update, and the whole."""
+    run = _fewshot_config(config, overrides)
+
+    from launch.bench.fewshot import fewshot_speed
+    from launch.prepare import check_fewshot
+
+    _, data = check_fewshot(run)
+    result = fewshot_speed(run, data, seconds, _measuring)
+    _report(result, file, config=run.model_dump(mode="json"))
+
+
+@bench.command("prototypes")
+@_of_a_run("glyphs-5way-1shot")
+@click.option(
+    "--images",
+    default=400_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Images to learn from.",
+)
+@click.option(
+    "--train-ways",
+    default=20,
+    show_default=True,
+    type=click.IntRange(2),
+    help="Classes of an episode in training.",
+)
+@click.option(
+    "--episodes", default=1000, show_default=True, type=click.IntRange(1), help="Of the test."
+)
+@json_option
+def prototypes(
+    config: str,
+    overrides: tuple[str, ...],
+    images: int,
+    train_ways: int,
+    episodes: int,
+    file: Path | None,
+) -> None:
+    """Train a prototypical network on a few-shot run's data: a yardstick without a memory."""
+    run = _fewshot_config(config, overrides)
+
+    from envs.fewshot.images import DataError
+    from launch.bench.prototypes import prototype_score
+
+    try:
+        result = prototype_score(run, images, train_ways, episodes, notes.print)
+    except DataError as error:
+        raise UserError(f"config {config!r}: {error}") from None
+    _report(result, file, config=run.model_dump(mode="json"))
+
+
+def _fewshot_config(name: str, overrides: tuple[str, ...]) -> FewShotConfig:
+    from launch.config.fewshot import FewShotConfig
+    from launch.config.source import expect, load_any_config
+
+    return expect(FewShotConfig, load_any_config(name, overrides), f"config {name!r}")
 
 
 @bench.command("scale")
