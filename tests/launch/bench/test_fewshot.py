@@ -6,12 +6,13 @@ import pytest
 
 from tests.launch.runs import main
 
-TINY = ["episodes.n_way=3", "learner.batch_size=4", "launch.learner_threads=1"]
+TINY = ["glyphs-5way-1shot", "episodes.n_way=3", "learner.batch_size=4", "launch.learner_threads=1"]
 TINY += ["classifier.srwm={hidden_size: 16, heads: 2, layers: 1}"]
 
 
+@pytest.mark.slow
 def test_the_pieces_of_a_run_are_measured(capsys, tmp_path):
-    assert main("bench", "fewshot", "glyphs-5way-1shot", *TINY, "--seconds", "1", "--json", "a.json") == 0
+    assert main("bench", "fewshot", *TINY, "--seconds", "1", "--json", "a.json") == 0
     result = json.loads((tmp_path / "a.json").read_text())
     seconds = result["seconds"]
     assert result["images"] == 4 * (3 * 1 + 5)
@@ -24,11 +25,12 @@ def test_the_pieces_of_a_run_are_measured(capsys, tmp_path):
     assert f"{result['core_over_backbone']:.2f} of the backbone's" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_prototypes_beat_chance_untrained_and_learn(capsys, tmp_path):
     few = ["--train-ways", "5", "--episodes", "200", "--json", "a.json"]
     accuracy = {}
     for images in (1, 8000):
-        assert main("bench", "prototypes", "glyphs-5way-1shot", *TINY, "--images", str(images), *few) == 0
+        assert main("bench", "prototypes", *TINY, "--images", str(images), *few) == 0
         result = json.loads((tmp_path / "a.json").read_text())
         assert images <= result["images"] < images + 4 * 8 + 10
         assert result["episodes"] == 200
