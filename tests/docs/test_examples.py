@@ -4,6 +4,7 @@ import runpy
 import sys
 
 import pytest
+from PIL import Image
 
 from launch import evaluate, load_config, resume, train
 from tests.launch.runs import ROOT, main
@@ -67,3 +68,16 @@ def test_the_package_offers_it(name):
 
     assert getattr(launch, name) is getattr(api, name)
     assert name in launch.__all__
+
+
+@pytest.mark.slow
+def test_contact_sheets_of_every_split(monkeypatch, tmp_path, capsys):
+    script(monkeypatch, "contact_sheets.py", str(tmp_path / "sheets"))
+    sheets = {path.name: Image.open(path) for path in (tmp_path / "sheets").iterdir()}
+    splits = ("train", "validation", "test")
+    assert {*sheets} == {
+        f"{data}-{split}.png" for data in ("glyphs", "sprites") for split in splits
+    }
+    assert sheets["glyphs-test.png"].size == (12 * 29 + 1, 10 * 29 + 1)
+    assert sheets["sprites-test.png"].size == (12 * 65 + 1, 10 * 65 + 1)
+    assert "glyphs test: 1107 classes" in capsys.readouterr().out
