@@ -78,7 +78,7 @@ class Driver:
         self.display = display
         self.metrics = job.metrics
         self.keeper: Keeper[Saved] = Keeper()
-        self.saved_at = self.row_at = self.metrics.frames
+        self.saved_at = self.metrics.frames
         self._unsaved: str | None = None  # why the last checkpoint could not be written
 
     def run(self, stop: StopRequest) -> None:
@@ -90,13 +90,12 @@ class Driver:
         config, metrics, done = self.job.config, self.metrics, False
         self._keep()
         while not done:
-            self._take(self._update())
+            before = self._take(self._update())
+            self._write_row_if_due(before)
+            self._keep()
             # Asked once: a signal during what follows must not end the loop before it has saved.
             done = metrics.frames >= config.total_frames or stop.requested is not None
             save = done or metrics.frames - self.saved_at >= config.checkpoint.every_frames
-            # A checkpoint closes the row, so that a resumed run's rows are those it would have had.
-            if save or metrics.frames - self.row_at >= config.log_every_frames:
-                self._write_row()
             if save:
                 state = self._state()
                 if self.keeper.newest and state.frames < metrics.frames:
@@ -136,20 +135,20 @@ class Driver:
             self._save_newest()
             raise
 
-    def _take(self, report: UpdateReport) -> None:
-        """Take in an update."""
+    def _take(self, report: UpdateReport) -> int:
+        """Take in an update; return the frames before it."""
         newest = self.keeper.newest
         if newest and report.frames <= self.metrics.frames:
             # The learner was restarted. What was counted since the state that it has is void.
             self.metrics.load(newest.metrics, newest.frames, report.version)
             self.dashboard.rewind(newest.frames)
-            self.row_at = min(self.row_at, newest.frames)
             self.saved_at = min(self.saved_at, newest.frames)
+        before = self.metrics.frames
         self.metrics.add(report)
         self.job.watch.add(report.metrics)
         if report.score is not None and self.metrics.is_best(report.score):
             self._save_best()
-        self._keep()
+        return before
 
     def _keep(self) -> None:
         """Keep a copy of the state in memory, where it is cheap."""
@@ -159,8 +158,15 @@ class Driver:
         elif kept.frames == self.metrics.frames:  # the metrics belong to it
             self.keeper.keep(Saved(kept, self.metrics.state(), self._config()))
 
-    def _write_row(self) -> None:
-        self.row_at = self.metrics.frames
+    def _write_row_if_due(self, before: int) -> None:
+        """Write a row every `log_every_frames`, and a shorter one at the end of the run.
+
+        Checkpoints and stops do not cut a row: what is collected of it is part of the state.
+        """
+        config, frames = self.job.config, self.metrics.frames
+        every = config.log_every_frames
+        if before // every == frames // every and frames < config.total_frames:
+            return
         row = self.metrics.row()
         self.dashboard.write(row)
         self.display.show(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 
@@ -31,6 +32,13 @@ class FewShotMetrics(Metrics):
 
     def scores(self) -> dict[str, float]:
         return self._validation
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"validation": self._validation}
+
+    def load(self, state: dict[str, Any], frames: int, version: int) -> None:
+        super().load(state, frames, version)
+        self._validation = state.get("validation", {})
 
 
 def fewshot_view(episodes: EpisodesConfig, memory: Sequence[str]) -> View:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
-from collections import defaultdict
 from typing import Any
 
 from launch.flow.base import UpdateReport
@@ -16,7 +14,8 @@ COUNTERS = ("learner/skipped",)  # their last value counts, not their mean
 class Metrics:
     """Collects reports and makes a row of them: a flat mapping from TensorBoard tag to number.
 
-    Learner metrics are means over those updates since the last row that gave them.
+    Learner metrics are means over those updates since the last row that gave them. The row that is
+    being collected belongs to the state: a resumed run goes on with it.
     """
 
     def __init__(self) -> None:
@@ -39,21 +38,20 @@ class Metrics:
         self._learnt += report.frames - self.frames
         self.frames, self.version = report.frames, report.version
         for name, value in {**report.metrics, "queue/depth": report.queue_depth}.items():
-            self._learner[name].append(value)
+            self._add_value(name, value)
         self._faults = {f"faults/{name}": float(n) for name, n in report.faults.items()}
 
     def row(self) -> dict[str, float]:
         """Close the current row and return it."""
-        seconds = time.perf_counter() - self._row_started
+        seconds = self._row_seconds
         self._elapsed += seconds
         row: dict[str, float] = {"frames": self.frames, "updates": self.version}
         row |= self.scores() | self._faults
-        row |= {name: _summary(name, values) for name, values in self._learner.items()}
-        row = {name: value for name, value in row.items() if math.isfinite(value)}
+        row |= {name: total / count for name, (total, count) in self._learner.items()}
         row["throughput/total"] = self._learnt / seconds
         row |= self.rates()
         if "time/update" in row:
-            row["throughput/learning"] = self._learnt / sum(self._learner["time/update"])
+            row["throughput/learning"] = self._learnt / self._learner["time/update"][0]
         row["time/elapsed"] = self._elapsed
         self._start_row()
         return row
@@ -68,24 +66,40 @@ class Metrics:
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs to go on counting."""
-        return {"elapsed": self._elapsed, "best": self._best}
+        return {"elapsed": self._elapsed, "best": self._best, "row": self._row_state()}
 
     def load(self, state: dict[str, Any], frames: int, version: int) -> None:
-        """Continue from `state()`, with a new row."""
+        """Continue from `state()`; older states end with a row."""
         self.frames, self.version = frames, version
         self._elapsed = state["elapsed"]
         self._best = state.get("best")
         self._start_row()
+        if "row" in state:
+            self._load_row(state["row"])
+
+    @property
+    def _row_seconds(self) -> float:
+        return time.perf_counter() - self._row_started
 
     def _start_row(self) -> None:
-        self._learner: defaultdict[str, list[float]] = defaultdict(list)
+        # The sum of a metric's finite values and their count: a skipped batch has none.
+        self._learner: dict[str, tuple[float, int]] = {}
         self._learnt = 0
         self._row_started = time.perf_counter()
 
+    def _row_state(self) -> dict[str, Any]:
+        learner = {name: list(values) for name, values in self._learner.items()}
+        return {"learner": learner, "learnt": self._learnt, "seconds": self._row_seconds}
 
-def _summary(name: str, values: list[float]) -> float:
-    """Return the mean of the finite values (a skipped batch has none), NaN if there is none."""
-    if name in COUNTERS:
-        return values[-1]
-    finite = [value for value in values if math.isfinite(value)]
-    return statistics.fmean(finite) if finite else math.nan
+    def _load_row(self, row: dict[str, Any]) -> None:
+        self._learner = {name: (total, count) for name, (total, count) in row["learner"].items()}
+        self._learnt = row["learnt"]
+        self._row_started = time.perf_counter() - row["seconds"]
+
+    def _add_value(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            return
+        total, count = self._learner.get(name, (0.0, 0))
+        if name in COUNTERS:
+            total, count = 0.0, 0
+        self._learner[name] = (total + value, count + 1)

@@ -76,6 +76,15 @@ class PolicyMetrics(Metrics):
         self._acted = 0
         self._acting_seconds = 0.0
 
+    def _row_state(self) -> dict[str, Any]:
+        acting = {"acted": self._acted, "acting_seconds": self._acting_seconds}
+        return super()._row_state() | acting
+
+    def _load_row(self, row: dict[str, Any]) -> None:
+        super()._load_row(row)
+        self._acted = row["acted"]
+        self._acting_seconds = row["acting_seconds"]
+
     def _add_rollout(self, rollout: RolloutInfo) -> None:
         self._acted += rollout.num_envs * self.steps_per_rollout
         self._acting_seconds += rollout.seconds
@@ -117,7 +126,7 @@ def _charts(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, Charts]:
             "episode length": lines(*(f"length/{task}" for task in tasks)),
         },
         "Learning": {
-            "losses": lines("loss/policy", "loss/value", "loss/entropy"),
+            "losses per step": lines("loss/policy", "loss/value", "loss/entropy"),
             "entropy of the policy (nats)": lines("policy/entropy"),
             "gradient norm before clipping": lines("learner/grad_norm"),
             "learning rate": lines("learner/learning_rate"),

@@ -214,25 +214,22 @@ class Learner:
         total = policy + config.value_cost * value - config.entropy_cost * bonus
         above = config.clip_rho * (1 + ROUNDING)
         return total, {
-            "loss/total": total.detach(),
-            "loss/policy": policy.detach(),
-            "loss/value": value.detach(),
-            "loss/entropy": -config.entropy_cost * bonus.detach(),
+            "loss/total": total.detach() / (unit * steps),
+            "loss/policy": policy.detach() / (unit * steps),
+            "loss/value": value.detach() / (unit * steps),
+            "loss/entropy": -config.entropy_cost * bonus.detach() / (unit * steps),
             "policy/entropy": bonus.detach() / (unit * steps),
             "policy/clipped_rhos": (log_rhos.exp() > above).float().mean(),
             "policy/value": values.detach().mean(),
         }
 
     def _of_group(self, metrics: dict[str, Tensor]) -> dict[str, float]:
-        """Return the losses (`loss/*`) of the whole batch, and means of all else."""
+        """Return the means over the group; its learners have equally large shares of a batch."""
         values = torch.stack([value.double() for value in metrics.values()])
         if self.group:
             dist.all_reduce(values, group=self.group)
-        sums = self.config.reduction == "sum"
-        return {
-            name: value if sums and name.startswith("loss/") else value / self.size
-            for name, value in zip(metrics, values.tolist(), strict=True)
-        }
+        means = (values / self.size).tolist()
+        return dict(zip(metrics, means, strict=True))
 
     def _memory(self, batch: Batch) -> dict[str, float]:
         few = batch.columns(0, INTROSPECT_ENVS)

@@ -120,8 +120,12 @@ def tensors(run, frames):
 
 def plain_values(run, frames):
     tree = json.loads((checkpoint(run, frames) / "state.json").read_text())
-    del tree["metrics"]["elapsed"]  # wall clock
     del tree["config"]["run_dir"]
+    metrics = tree["metrics"]  # without the wall clock
+    row = metrics["row"]
+    del metrics["elapsed"], row["seconds"]
+    row.pop("acting_seconds", None)
+    row["learner"].pop("time/update", None)
     return tree
 
 

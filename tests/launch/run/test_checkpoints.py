@@ -60,13 +60,13 @@ def test_a_signal_while_a_row_is_written_ends_in_a_checkpoint(number, tmp_path, 
 
     def interrupted(dashboard, row):
         write(dashboard, row)
-        if row["frames"] == 140:  # a row that no checkpoint was to follow
+        if row["frames"] == 120:  # a row that no checkpoint was to follow
             signal.raise_signal(number)
 
     monkeypatch.setattr(Dashboard, "write", interrupted)
     config = write_config(tmp_path / "c.yaml", {**TMAZE, "run_dir": "run"})
     assert main("train", str(config)) == 0
-    assert checkpoints(tmp_path / "run")[-1] == rows(tmp_path / "run")[-1]["frames"] == 160
+    assert checkpoints(tmp_path / "run")[-1] == rows(tmp_path / "run")[-1]["frames"] == 120
 
 
 def test_a_half_written_checkpoint_is_no_checkpoint(run):
@@ -184,7 +184,7 @@ def test_an_interrupted_run_with_more_frames_does_not_jump(run):
     rates = {row["frames"]: row["learner/learning_rate"] for row in rows(run)}
     # A row is the mean over its two updates, which began 20 and 40 frames before its end.
     assert rates[240] == pytest.approx(3e-4 * (1 - 10 / 600))
-    assert rates[600] == pytest.approx(3e-4 * (1 - 390 / 600), rel=0.06)
+    assert rates[600] == pytest.approx(3e-4 * (1 - 370 / 600))
 
 
 def test_a_finished_run_goes_on_to_more_frames(run):
@@ -192,7 +192,7 @@ def test_a_finished_run_goes_on_to_more_frames(run):
     assert main("train", "--resume", str(run), "total_frames=600") == 0
     after = rows(run)
     assert after[: len(lines)] == lines
-    assert [row["frames"] for row in after[len(lines) :]] == [440, 480, 500, 540, 580, 600]
+    assert [row["frames"] for row in after[len(lines) :]] == [440, 480, 520, 560, 600]
     assert checkpoints(run)[-1] == 600
     # Frames, versions, episodes and the wall clock all count on.
     for name in ("frames", "updates", "time/elapsed"):
@@ -210,13 +210,13 @@ def test_a_finished_run_goes_on_to_more_frames(run):
 
 def test_a_resumed_run_draws_nothing_twice(run, trained_tmaze):
     """It goes back to 200 of 400 frames; what came after is made again, and set aside."""
-    superseded = rows(run)[6:]
+    superseded = rows(run)[5:]
     for frames in (300, 400):
         (checkpoint(run, frames) / "SHA256SUMS").unlink()
     assert main("train", "--resume", str(run)) == 0
     assert without_clock(rows(run)) == without_clock(rows(trained_tmaze))
     aside = (run / "metrics.superseded-0.jsonl").read_text().splitlines()
-    assert len(aside) == len(superseded) == 6
+    assert len(aside) == len(superseded) == 5
 
     events = EventAccumulator(str(run), size_guidance={"scalars": 0})
     events.Reload()

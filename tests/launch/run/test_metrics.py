@@ -104,11 +104,15 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved():
     for update in range(1, 8):
         before.add(report(update, [("bigfish", float(update), update)]))
     before.row()
+    before.add(report(8, [("bigfish", 3.0, 2)], loss=0.5))  # of a row that goes on
     after = metrics()
     after.load(json.loads(json.dumps(before.state())), before.frames, before.version)
     for each in (before, after):
-        each.add(report(8, [("maze", 6.0, 3), ("bigfish", 8.0, 1)], loss=1.5))
+        each.add(report(9, [("maze", 6.0, 3), ("bigfish", 8.0, 1)], loss=1.5))
     wanted, found = before.row(), after.row()
+    assert wanted["loss/total"] == 1.0
+    for clock in ("throughput/acting", "throughput/learning"):  # of the reports' own times
+        assert found[clock] == wanted[clock]
     assert without_clock([found]) == without_clock([wanted])
     assert found["time/elapsed"] == pytest.approx(wanted["time/elapsed"], abs=0.1)
 
