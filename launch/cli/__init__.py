@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "launch.cli.train:train",
     "fewshot": "launch.cli.train:fewshot",
     "eval": "launch.cli.evaluate:evaluate",
+    "plot": "launch.cli.plot:plot",
     "trace": "launch.cli.trace:trace",
     "replay": "launch.cli.replay:replay",
     "config": "launch.cli.config:config",
