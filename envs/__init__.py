@@ -68,16 +68,20 @@ def env_spec(config: EnvsConfig) -> EnvSpec:
 
 
 def require_games(config: EnvsConfig) -> None:
-    """Import the library that the tasks' games come from, if they need one.
+    """Check that the tasks can be played here.
 
-    It opens only when an environment is made, and then takes some 370 MB.
+    Of ProcGen the library is imported; it opens only when an environment is made, and then takes
+    some 370 MB. Of other tasks two environments each are made: they must have the same spaces.
 
     Raises:
-        ValueError: if it is not there.
+        ValueError: if the library is not there, or an environment cannot be made.
+        EnvFault: if an environment fails, or the two differ.
     """
     if config.is_procgen:
         with told_if_missing():
             import_procgen()
+    else:
+        gym_spec(config.tasks * 2)
 
 
 def _mix(seed: int, index: int) -> int:

@@ -42,6 +42,11 @@ class EpisodeTracker:
         self._lengths[first] = 0
         return ended
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Actions so far in the episode that goes on, [N]."""
+        return self._lengths
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return a copy of the running sums, each [N]."""
         return {"returns": self._returns.copy(), "lengths": self._lengths.copy()}

@@ -8,7 +8,7 @@ class EnvFault(RuntimeError):
 
     Args:
         task: name of the environment's task.
-        call: what was called: "reset()", "step()", "close()", ...
+        call: what was called: "reset()", "step()", "close()", ...; or what is at fault.
         problem: what went wrong, as the end of a sentence that begins with the call.
         steps: steps of the episode that were taken before.
     """

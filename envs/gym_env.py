@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.checked import CheckedEnv
+from envs.faults import EnvFault
 from envs.observations import VECTORS, Reader, is_image, make_reader, parts_of
 from envs.registry import api_of, make
 from envs.vector import NO_FINAL, EnvSpec, Timestep
@@ -121,6 +122,7 @@ def gym_spec(tasks: Sequence[str]) -> EnvSpec:
 
     Raises:
         ValueError: if a task cannot be played here, or does not go together with the others.
+        EnvFault: if an environment fails.
     """
     specs = []
     for task in tasks:
@@ -168,12 +170,10 @@ def _common_spec(specs: Sequence[tuple[str, EnvSpec]]) -> EnvSpec:
     for other, its in others:
         for key, ours, theirs in zip(EnvSpec._fields, spec, its, strict=True):
             if ours != theirs:
-                both = (
-                    f"two instances of task {task!r} differ"
-                    if task == other
-                    else f"tasks {task!r} and {other!r} do not go together"
-                )
-                raise ValueError(f"{both}: {key} is {ours!r} in the one, {theirs!r} in the other")
+                which = f"{key} is {ours!r} in the one, {theirs!r} in the other"
+                if task == other:
+                    raise EnvFault(task, "its spaces", f"differ between two instances: {which}")
+                raise ValueError(f"tasks {task!r} and {other!r} do not go together: {which}")
     return spec
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from envs.directory import restore_directory
-from envs.faults import one_line
+from envs.faults import EnvFault, one_line
 from envs.suites import GAMES, SUITES
 from envs.watchdog import WATCHDOG
 
@@ -99,6 +99,7 @@ def make(task: str) -> Any:
 
     Raises:
         ValueError: if it cannot be built here, with the reason.
+        EnvFault: if its constructor raises an error.
     """
     api, before = api_of(task), os.getcwd()
     try:
@@ -109,7 +110,7 @@ def make(task: str) -> Any:
         reason = " ".join(str(error).split())
         raise ValueError(f"task {task!r} cannot be made: {reason}") from None
     except (Exception, SystemExit) as error:  # whatever a user's environment may raise
-        raise ValueError(f"task {task!r} cannot be made: it raised {one_line(error)}") from error
+        raise EnvFault(task, "its constructor", f"raised {one_line(error)}") from error
     finally:
         restore_directory(before, task)
 

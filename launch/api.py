@@ -158,6 +158,7 @@ def evaluate(
 
     Raises:
         UserError: if the run has no such checkpoint that can be read, or a split does not exist.
+        EnvFault: if an environment fails, or an episode does not end.
     """
     folder, config = RunFolder.open(run.path if isinstance(run, RunFolder) else run)
     chosen = _splits(splits, config.envs)

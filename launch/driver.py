@@ -54,7 +54,7 @@ def drive(
     text, total = dump_config(job.config), job.config.total_frames
     with (
         closing(Dashboard(run, text, job.view.charts, resumed_at)) as dashboard,
-        closing(job.start(saved.flow if saved else None)) as flow,
+        closing(_start(job, saved)) as flow,
         make_display(console, job.view, total, job.metrics.frames) as display,
     ):
         # After Ray, which puts a handler of its own for SIGTERM.
@@ -63,6 +63,14 @@ def drive(
         grace = GRACE if flow.newest() is None else REMOTE_GRACE
         with StopRequest(driver.stop_at_once if own_process else None, grace) as stop:
             driver.run(stop)
+
+
+def _start(job: AnyJob, saved: Saved | None) -> Flow:
+    """Start the parts of a run; in local mode the environments open here."""
+    try:
+        return job.start(saved.flow if saved else None)
+    except EnvFault as fault:
+        raise RunError(str(fault)) from fault
 
 
 class Driver:

@@ -6,6 +6,7 @@ import torch
 
 from agents import Agent, Classifier
 from envs import require_games
+from envs.faults import EnvFault
 from launch.config.fewshot import FewShotConfig
 from launch.config.schema import LoadedConfig, RunConfig
 from launch.config.source import AnyConfig
@@ -68,15 +69,15 @@ def check(config: LoadedConfig, saved: Saved | None = None) -> Agent:
     """Check environments, network and checkpoint; return the agent, with the saved weights if any.
 
     Raises:
-        UserError: if the environments are not installed, or do not go together with each other or
-            with the network, or the network does not go with the checkpoint.
+        UserError: if the environments are not installed, cannot be made, or do not go together with
+            each other or with the network, or the network does not go with the checkpoint.
     """
     try:
         require_games(config.envs)
         agent = build_agent(config)
         if saved:
             load_agent(agent, saved.flow.learner["agent"])
-    except ValueError as error:
+    except (ValueError, EnvFault) as error:
         raise UserError(str(error)) from None
     return agent
 

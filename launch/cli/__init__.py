@@ -57,7 +57,10 @@ def srwm(context: click.Context) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; the exit status is 2 for bad input, with one line on stderr."""
+    """Run the command line. What ends it is one line on stderr.
+
+    The exit status is 2 for bad input, 1 for a run that cannot go on or an environment that fails.
+    """
     # Before torch is imported. A thread that spins at a barrier keeps the very thread that it waits
     # for off the core wherever others use the machine too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -84,6 +87,12 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         status = _end(2, str(error))
     except RunError as error:
+        status = _end(1, str(error))
+    except RuntimeError as error:
+        from envs.faults import EnvFault  # only now: it takes a moment to import
+
+        if not isinstance(error, EnvFault):
+            raise
         status = _end(1, str(error))
     except click.NoSuchOption as error:
         status = _end(2, _key_for(error, arguments or sys.argv[1:]) or error.format_message())

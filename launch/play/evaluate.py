@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agents import Actor, Agent, greedy
 from envs import EnvsConfig, EpisodeTracker, VectorEnv, make_env, normalise
+from launch.play.limit import check_length
 
 # Environments of a game side by side: enough for the convolutions, few enough that most of them
 # play more than one episode.
@@ -44,6 +45,9 @@ def evaluate(
         episodes: of each game.
         seed: of the environments.
         advance: called after every finished episode that counts.
+
+    Raises:
+        EnvFault: if an environment fails, or an episode does not end: see `launch.play.limit`.
     """
     per_task = min(episodes, ENVS_PER_TASK)
     env = make_env(envs, per_task * len(envs.tasks), seed=seed)
@@ -89,6 +93,9 @@ def _play(
                 quotas[episode.env] -= 1
                 returns[episode.task].append(episode.ret)
                 advance()
+        for task, left, length in zip(env.tasks, quotas, tracker.lengths, strict=True):
+            if left:
+                check_length(task, int(length))
     return returns
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from agents import Actor, Agent, greedy
 from envs import EnvsConfig, Timestep, make_env
+from launch.play.limit import check_length
 
 
 class Trace(NamedTuple):
@@ -48,6 +49,9 @@ def record(
         envs: of the one task that is played.
         seed: of the environment.
         advance: called after every step.
+
+    Raises:
+        EnvFault: if the environment fails, or the episode does not end: see `launch.play.limit`.
     """
     seen: list[Timestep] = []
     values = []
@@ -62,6 +66,8 @@ def record(
             env.act(step.action)
             now = env.observe().copy()
             advance()
+            if not now.first:
+                check_length(env.tasks[0], len(seen))
     obs = np.stack([timestep.obs for timestep in seen])
     reward = np.stack([timestep.reward for timestep in (*seen, now)])
     first = np.stack([timestep.first for timestep in seen])

@@ -96,16 +96,20 @@ def _grows(self):
 
 
 # --- errors
-broken("RaisesInInit", "it raised OSError: no simulator", __init__=raising(OSError("no simulator")))
+broken(
+    "RaisesInInit",
+    "its constructor raised OSError: no simulator",
+    __init__=raising(OSError("no simulator")),
+)
 broken("RaisesInReset", "reset() raised OSError: gone", reset=raising(OSError("gone")))
 broken("RaisesInStep", "step() raised OSError: gone", step=raising(OSError("gone")))
 broken("RaisesLater", "raised ZeroDivisionError", step=third_step(lambda *_: (1 / 0,)))
 broken("RaisesNothing", "step() raised KeyError", step=raising(KeyError()))
-broken("ExitsInInit", "it raised SystemExit: 3", __init__=lambda self: sys.exit(3))
+broken("ExitsInInit", "its constructor raised SystemExit: 3", __init__=lambda self: sys.exit(3))
 broken("ExitsInReset", "reset() raised SystemExit", reset=lambda self, **_: sys.exit(3))
 broken("ExitsInStep", "step() raised SystemExit", step=lambda self, action: sys.exit(3))
 broken("RaisesTwoLines", "raised ValueError: a b", step=raising(ValueError("a\n  b")))
-broken("WantsAnArgument", "it raised TypeError", __init__=lambda self, path: None)
+broken("WantsAnArgument", "its constructor raised TypeError", __init__=lambda self, path: None)
 # --- reset
 broken("OldReset", "must return (observation, info)", reset=returns(np.ones(4, np.float32)))
 broken("ResetNone", "must return (observation, info)", reset=returns(None))
@@ -181,7 +185,7 @@ broken(
 broken("NoActions", "actions must be Discrete", action_space=VECTOR)
 broken("NoSpace", "must be a space, not None", observation_space=None)
 broken("TextSpace", "must be uint8 images", observation_space=spaces.Text(4))
-broken("SpacesDiffer", "two instances of task", __init__=_grows)
+broken("SpacesDiffer", "its spaces differ between two instances", __init__=_grows)
 
 # --- what must work
 fine("Prints", step=third_step(lambda *result: (print("hello from step"), result)[1]))
@@ -214,6 +218,9 @@ def _threads(self, action):
     thread.start()
     thread.join()
     return Base.step(self, action)
+
+
+_register("Endless", {"length": 10**9})  # in neither list: no episode of it ends
 
 
 fine("ChangesDirectory", step=_moves)
