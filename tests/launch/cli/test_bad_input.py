@@ -35,6 +35,14 @@ def yaml_list(folder, _):
     (folder / "c.yaml").write_text("- total_frames\n- envs\n")
 
 
+def key_twice(folder, _):
+    (folder / "c.yaml").write_text("seed: 1\nenvs: {tasks: [maze]}\nseed: 2\n")
+
+
+def nested_key_twice(folder, _):
+    (folder / "c.yaml").write_text("envs:\n  tasks: [maze]\n  tasks: [heist]\n")
+
+
 def binary_file(folder, _):
     (folder / "c.yaml").write_bytes(b"\xff\xfe\x00\x80")
 
@@ -281,6 +289,12 @@ CASES = {
     "no config": (small_config, ["train"], ["CONFIG", "found 0"]),
     "two configs": (small_config, [*TRAIN, "quickstart"], ["CONFIG", "found 2"]),
     "malformed YAML": (broken_yaml, TRAIN, ["c.yaml", "YAML", "line 2"]),
+    "key that is there twice": (key_twice, TRAIN, ["c.yaml", "'seed'", "twice", "line 1"]),
+    "nested key that is there twice": (
+        nested_key_twice,
+        TRAIN,
+        ["c.yaml", "'tasks'", "twice", "line 2"],
+    ),
     "YAML list": (yaml_list, TRAIN, ["c.yaml", "key: value", "list"]),
     "binary file": (binary_file, TRAIN, ["c.yaml", "cannot be read"]),
     "override without =": (small_config, [*TRAIN, "learner.batch_size"], ["CONFIG", "found 2"]),

@@ -8,6 +8,7 @@ import pytest
 
 from launch.errors import UserError
 from launch.run.lock import RunLock
+from tests.launch.runs import copy_run, main
 
 HOLD = """
 import sys
@@ -49,3 +50,20 @@ def test_the_same_folder_can_be_held_again(tmp_path):
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     with pytest.raises(UserError, match="cannot be written"), RunLock(tmp_path / "none"):
         pass
+
+
+@pytest.mark.parametrize("how", ["--resume", "--auto-resume"])
+def test_a_run_that_goes_on_is_neither_resumed_nor_changed(how, trained_tmaze, tmp_path, capsys):
+    run = copy_run(trained_tmaze, tmp_path / "run")
+    words = {
+        "--resume": ["--resume", str(run)],
+        "--auto-resume": [str(run / "config.yaml"), "--auto-resume", f"run_dir={run}"],
+    }
+    with RunLock(run) as lock:
+        lock.sign()
+        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        assert main("train", *words[how], "total_frames=500") == 2
+        assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"srwm: run_dir: {run} is in use by process {os.getpid()} on ")
+    assert main("train", *words[how], "total_frames=420") == 0
