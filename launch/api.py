@@ -16,9 +16,9 @@ from launch.config.source import AnyConfig
 from launch.config.source import load_any_config as load_config
 from launch.driver import drive
 from launch.errors import UserError
+from launch.flow.evaluate import Score, mean_normalised
+from launch.flow.evaluate import evaluate as play
 from launch.job import AnyJob
-from launch.play.evaluate import Score, mean_normalised
-from launch.play.evaluate import evaluate as play
 from launch.play.fewshot import FewShotResult
 from launch.play.fewshot_runs import evaluate_fewshot
 from launch.prepare import check, prepare_any

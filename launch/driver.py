@@ -13,7 +13,7 @@ from rich.console import Console
 from envs.faults import EnvFault
 from launch.config.source import dump_config
 from launch.errors import RunError
-from launch.flow.base import Flow, UpdateReport
+from launch.flow.base import Flow, UpdateReport, passes
 from launch.job import AnyJob
 from launch.run.dashboard import Dashboard
 from launch.run.display import Display, make_display
@@ -154,7 +154,7 @@ class Driver:
         before = self.metrics.frames
         self.metrics.add(report)
         self.job.watch.add(report.metrics)
-        if report.score is not None and self.metrics.is_best(report.score):
+        if report.trial and self.metrics.is_best(report.trial.score):
             self._save_best()
         return before
 
@@ -172,8 +172,7 @@ class Driver:
         Checkpoints and stops do not cut a row: what is collected of it is part of the state.
         """
         config, frames = self.job.config, self.metrics.frames
-        every = config.log_every_frames
-        if before // every == frames // every and frames < config.total_frames:
+        if not passes(config.log_every_frames, before, frames) and frames < config.total_frames:
             return
         row = self.metrics.row()
         self.dashboard.write(row)

@@ -13,7 +13,7 @@ from launch.config.schema import RunConfig
 from launch.flow.base import Flow, FlowState
 from launch.flow.episodes import Data
 from launch.placement import make_fewshot_flow, make_flow
-from launch.run.fewshot import FewShotMetrics, fewshot_view
+from launch.run.fewshot import fewshot_view
 from launch.run.memory_charts import classifier_memory_names, memory_names
 from launch.run.memory_watch import MemoryWatch
 from launch.run.metrics import Metrics
@@ -45,7 +45,11 @@ def policy_job(config: RunConfig, agent: Agent) -> Job[RunConfig]:
     return Job(
         config,
         PolicyMetrics(config.envs, config.launch.workers, config.learner.unroll_length),
-        policy_view(config.envs.tasks, memory_names(agent, config.envs)),
+        policy_view(
+            config.envs,
+            config.held_out.every_frames is not None,
+            memory_names(agent, config.envs),
+        ),
         MemoryWatch(config.agent),
         partial(make_flow, config),
     )
@@ -61,7 +65,7 @@ def fewshot_job(config: FewShotConfig, classifier: Classifier, data: Data) -> Jo
     """
     return Job(
         config,
-        FewShotMetrics(),
+        Metrics(),
         fewshot_view(config.episodes, classifier_memory_names(classifier, data.shape)),
         MemoryWatch(config.classifier, "classifier"),
         partial(make_fewshot_flow, config, data),

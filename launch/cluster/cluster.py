@@ -9,6 +9,7 @@ import ray
 from envs import env_spec
 from launch.cluster.actors import LearnerActor, WorkerActor
 from launch.cluster.connect import Demand, connect
+from launch.cluster.evaluator import EvaluatorActor
 from launch.cluster.learners import UPDATES_IN_FLIGHT
 from launch.config.schema import RunConfig
 from launch.flow.resources import cluster_address, share_out
@@ -71,6 +72,10 @@ class Cluster(Connection):
     def learner(self, rank: int) -> Any:
         """Start learner `rank`."""
         return self.actor(self.learner_class, self._gpus.learner).remote(self._tree, rank)
+
+    def evaluator(self) -> Any:
+        """Start what plays held-out levels; it takes the CPU time that the others leave."""
+        return ray.remote(EvaluatorActor).options(num_cpus=0).remote(self._tree)
 
 
 def _demand(config: RunConfig) -> Demand:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import ray
 
 from launch.cluster.cluster import Cluster
+from launch.cluster.evaluator import Evaluator
 from launch.cluster.faults import LostInputError
 from launch.cluster.learners import (
     TICK_SECONDS,
@@ -88,6 +89,7 @@ class RayFlow:
         except LearnerFailedError as error:
             self.learners.restart(str(error))
         self.weights = self.learners.weights()
+        self.evaluator = Evaluator(config, self.cluster.evaluator)
         self._arrived: list[RolloutInfo] = []
         self._asked = 0  # updates
         self._next_check = self._next_growth = clock()
@@ -101,11 +103,14 @@ class RayFlow:
         Raises:
             RunError: if a task has no worker left, or the learners fail again and again.
         """
+        before = self.learners.frames
         try:
-            return self._next_report()
+            report = self._next_report()
         except RunError:
             self.learners.keep_now()
             raise
+        self.evaluator.offer(self.weights, before, report.frames)
+        return report._replace(trial=self.evaluator.take())
 
     def save(self) -> FlowState:
         """Return the learner's state; the workers begin new episodes when a run is resumed.
@@ -131,6 +136,7 @@ class RayFlow:
 
     def close(self) -> None:
         """Stop the actors, and the cluster if it was started here."""
+        self.evaluator.close()
         self.pool.close()
         self.learners.close()
         self.cluster.close()

@@ -30,7 +30,7 @@ from launch.flow.base import FlowState, LearnerReport, UpdateReport
 from launch.flow.batcher import Piece
 from launch.flow.episodes import EVALUATION_BATCH, SPLIT_SEEDS, Data, EpisodeStream
 from launch.flow.resources import cluster_address, learner_share
-from launch.flow.supervised import validation_is_due, validation_metrics
+from launch.flow.supervised import validation_is_due, validation_trial
 from learners import NonfiniteUpdate
 from learners.supervised import Evaluation
 
@@ -121,15 +121,14 @@ class RaySupervisedFlow:
             self._ask()
         before = self.learners.frames
         report = self._wait()
-        metrics, score = report.metrics, None
+        trial = None
         if validation_is_due(self.config, before, report.frames):
-            metrics = metrics | validation_metrics(self._validate())
-            score = metrics["accuracy/validation"]
+            trial = validation_trial(self._validate())
         if not self.learners.updates:
             self._pause = False
         self._watchdog.progress()
         waiting = self.stream.waiting
-        return UpdateReport(report.frames, report.version, metrics, [], waiting, score=score)
+        return UpdateReport(*report, [], waiting, trial=trial)
 
     def save(self) -> FlowState:
         """Return the first learner's state, or the newest one that is here if the learner fails."""

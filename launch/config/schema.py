@@ -17,6 +17,8 @@ from pydantic import (
 
 from agents.config import AgentConfig
 from envs.config import EnvsConfig
+from envs.splits import split_config
+from launch.config.held_out import HeldOutConfig
 from launch.config.plugins import import_plugins
 from learners.impala.config import LearnerConfig
 
@@ -188,6 +190,8 @@ class LoadedConfig(CommonConfig):
     """How the network learns."""
     launch: LoadedLaunch = LoadedLaunch()
     """Where the parts run."""
+    held_out: HeldOutConfig = HeldOutConfig()
+    """How often levels are played that it does not learn from."""
 
     @property
     def core(self) -> str:
@@ -212,6 +216,15 @@ class LoadedConfig(CommonConfig):
                 "launch.envs_per_worker: auto measures this machine; with launch.address use a "
                 "number"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _held_out_levels_exist(self) -> LoadedConfig:
+        if self.held_out.every_frames is not None:
+            try:
+                split_config(self.held_out.split, self.envs)
+            except ValueError as error:
+                raise ValueError(f"held_out.every_frames: {error}, or leave it out") from None
         return self
 
     @model_validator(mode="after")

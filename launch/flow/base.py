@@ -32,6 +32,13 @@ class KeptState(NamedTuple):
     seconds: float  # that the learner took to make it
 
 
+class Trial(NamedTuple):
+    """How a network does on what it does not learn from."""
+
+    score: float  # higher is better
+    metrics: dict[str, float]
+
+
 class UpdateReport(NamedTuple):
     """One learner update, and what arrived on the way to it."""
 
@@ -41,7 +48,12 @@ class UpdateReport(NamedTuple):
     rollouts: list[RolloutInfo]  # that arrived since the last report
     queue_depth: float  # batches that still wait
     faults: dict[str, int] = {}  # noqa: RUF012  # how often each happened since the start
-    score: float | None = None  # of the weights, where they were tried; higher is better
+    trial: Trial | None = None  # if there was one since the last report
+
+
+def passes(every: int, before: int, after: int) -> bool:
+    """Return whether a multiple of `every` lies above `before`, and not above `after`."""
+    return before // every < after // every
 
 
 class FlowState(NamedTuple):

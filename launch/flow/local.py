@@ -11,6 +11,7 @@ from launch.flow.base import FlowState, UpdateReport
 from launch.flow.batcher import Batcher
 from launch.flow.build import build_learner, build_worker
 from launch.flow.heap import keep_freed_memory
+from launch.flow.held_out import play_held_out, trial_is_due
 from launch.flow.resources import learner_threads
 from learners import NonfiniteUpdate, Rollout
 
@@ -23,6 +24,7 @@ class LocalFlow:
     def __init__(self, config: RunConfig, saved: FlowState | None = None) -> None:
         torch.set_num_threads(learner_threads(config))
         keep_freed_memory()
+        self.config = config
         frames = saved.frames if saved else 0
         self.learner = build_learner(config)
         self.workers = [build_worker(config, i, frames) for i in range(config.launch.workers)]
@@ -43,8 +45,12 @@ class LocalFlow:
         pieces = self.batcher.take(self.batcher.batch_size)
         learner = self.learner
         batch = learner.stage([p.rollout.columns(p.start, p.stop) for p in pieces])
+        before = learner.frames
         metrics = learner.step(batch)
-        return UpdateReport(learner.frames, learner.version, metrics, infos, self.batcher.depth)
+        due = trial_is_due(self.config, before, learner.frames)
+        trial = play_held_out(self.config, learner.agent) if due else None
+        depth = self.batcher.depth
+        return UpdateReport(learner.frames, learner.version, metrics, infos, depth, trial=trial)
 
     def save(self) -> FlowState:
         """Return learner, workers and waiting rollouts: what follows is exactly what would have."""

@@ -8,7 +8,7 @@ import torch
 from envs.fewshot.episodes import EpisodeSampler, fixed_batches
 from envs.fewshot.images import Split
 from launch.config.fewshot import FewShotConfig
-from launch.flow.base import FlowState, UpdateReport
+from launch.flow.base import FlowState, Trial, UpdateReport, passes
 from launch.flow.episodes import (
     EVALUATION_BATCH,
     SPLIT_SEEDS,
@@ -47,14 +47,12 @@ class SupervisedFlow:
         """Learn from a batch of episodes; validate where it is due."""
         learner, before = self.learner, self.learner.frames
         metrics = learner.step(make_batch(self.stream.take(), learner.device))
-        score = None
+        trial = None
         if validation_is_due(self.config, before, learner.frames):
             found = evaluate_split(learner, self.data.validation, "validation", self.episodes)
-            validation = validation_metrics(found)
-            score = validation["accuracy/validation"]
-            metrics |= validation
+            trial = validation_trial(found)
         waiting = self.stream.waiting
-        return UpdateReport(learner.frames, learner.version, metrics, [], waiting, score=score)
+        return UpdateReport(learner.frames, learner.version, metrics, [], waiting, trial=trial)
 
     @property
     def episodes(self) -> int:
@@ -81,7 +79,7 @@ class SupervisedFlow:
 def validation_is_due(config: FewShotConfig, before: int, after: int) -> bool:
     """Return whether an update from `before` to `after` frames is followed by a validation."""
     every = config.validation.every_frames
-    return before // every < after // every or after >= config.total_frames
+    return passes(every, before, after) or after >= config.total_frames
 
 
 def evaluate_split(
@@ -99,7 +97,7 @@ def evaluate_split(
     return learner.evaluate(make_batch(batch, learner.device) for batch in batches)
 
 
-def validation_metrics(found: Evaluation) -> dict[str, float]:
+def validation_trial(found: Evaluation) -> Trial:
     """Return loss and accuracy of scored positions, over all and by the examples seen."""
     scored = found.scored
     metrics = {
@@ -109,4 +107,4 @@ def validation_metrics(found: Evaluation) -> dict[str, float]:
     for seen in np.unique(found.seen[scored]):
         here = scored & (found.seen == seen)
         metrics[f"accuracy/validation/shot{seen}"] = float(found.correct[here].mean())
-    return metrics
+    return Trial(metrics["accuracy/validation"], metrics)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents import Actor, Agent, greedy
 from envs import EnvsConfig, Timestep, make_env
-from launch.play.limit import check_length
+from launch.flow.limit import check_length
 
 
 class Trace(NamedTuple):
@@ -51,7 +51,7 @@ def record(
         advance: called after every step.
 
     Raises:
-        EnvFault: if the environment fails, or the episode does not end: see `launch.play.limit`.
+        EnvFault: if the environment fails, or the episode does not end: see `launch.flow.limit`.
     """
     seen: list[Timestep] = []
     values = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 
 from envs import NORMALISATION
-from launch.play.evaluate import Score, mean_normalised
+from launch.flow.evaluate import Score, mean_normalised
 from learners import Finding
 
 Column = tuple[str, str]

@@ -3,42 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
 from envs.fewshot.config import EpisodesConfig
-from launch.flow.base import UpdateReport
 from launch.run.memory_charts import memory_charts
-from launch.run.metrics import Metrics
 from launch.run.view import Charts, Row, View, lines
 
 TRAIN, VALIDATION = "accuracy/train", "accuracy/validation"
-
-
-class FewShotMetrics(Metrics):
-    """Metrics with the newest validation: a row has it until there is a newer one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._validation: dict[str, float] = {}
-
-    def add(self, report: UpdateReport) -> None:
-        if report.score is not None:
-            self._validation = {
-                name: value for name, value in report.metrics.items() if "validation" in name
-            }
-        super().add(report)
-
-    def scores(self) -> dict[str, float]:
-        return self._validation
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"validation": self._validation}
-
-    def load(self, state: dict[str, Any], frames: int, version: int) -> None:
-        super().load(state, frames, version)
-        self._validation = state.get("validation", {})
 
 
 def fewshot_view(episodes: EpisodesConfig, memory: Sequence[str]) -> View:

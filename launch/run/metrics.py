@@ -14,8 +14,9 @@ COUNTERS = ("learner/skipped",)  # their last value counts, not their mean
 class Metrics:
     """Collects reports and makes a row of them: a flat mapping from TensorBoard tag to number.
 
-    Learner metrics are means over those updates since the last row that gave them. The row that is
-    being collected belongs to the state: a resumed run goes on with it.
+    Learner metrics are means over those updates since the last row that gave them; those of a trial
+    stay in every row until the next trial. The row that is being collected belongs to the state: a
+    resumed run goes on with it.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class Metrics:
         self.version = 0
         self._elapsed = 0.0
         self._faults: dict[str, float] = {}
+        self._trial: dict[str, float] = {}
         self._best: float | None = None
         self._start_row()
 
@@ -39,6 +41,8 @@ class Metrics:
         self.frames, self.version = report.frames, report.version
         for name, value in {**report.metrics, "queue/depth": report.queue_depth}.items():
             self._add_value(name, value)
+        if report.trial:
+            self._trial = report.trial.metrics
         self._faults = {f"faults/{name}": float(n) for name, n in report.faults.items()}
 
     def row(self) -> dict[str, float]:
@@ -46,7 +50,7 @@ class Metrics:
         seconds = self._row_seconds
         self._elapsed += seconds
         row: dict[str, float] = {"frames": self.frames, "updates": self.version}
-        row |= self.scores() | self._faults
+        row |= self.scores() | self._trial | self._faults
         row |= {name: total / count for name, (total, count) in self._learner.items()}
         row["throughput/total"] = self._learnt / seconds
         row |= self.rates()
@@ -66,13 +70,19 @@ class Metrics:
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs to go on counting."""
-        return {"elapsed": self._elapsed, "best": self._best, "row": self._row_state()}
+        return {
+            "elapsed": self._elapsed,
+            "best": self._best,
+            "trial": self._trial,
+            "row": self._row_state(),
+        }
 
     def load(self, state: dict[str, Any], frames: int, version: int) -> None:
         """Continue from `state()`; older states end with a row."""
         self.frames, self.version = frames, version
         self._elapsed = state["elapsed"]
         self._best = state.get("best")
+        self._trial = state.get("trial", {})
         self._start_row()
         if "row" in state:
             self._load_row(state["row"])

@@ -51,6 +51,14 @@ class PolicyMetrics(Metrics):
                 scores[f"length/{task}"] = statistics.fmean(self._lengths[task])
         return scores | self._normalised(scores)
 
+    def row(self) -> dict[str, float]:
+        row = super().row()
+        means = ("return_normalised/mean", "held_out_normalised/mean")
+        if all(name in row for name in means):
+            training, held_out = (row[name] for name in means)
+            row["held_out_normalised/gap"] = training - held_out
+        return row
+
     def rates(self) -> dict[str, float]:
         if not self._acting_seconds:
             return {}
@@ -106,24 +114,33 @@ class PolicyMetrics(Metrics):
         return scores
 
 
-def policy_view(tasks: Sequence[str], memory: Sequence[str]) -> View:
-    """Return how a run on `tasks` is shown.
+def policy_view(envs: EnvsConfig, held_out: bool, memory: Sequence[str]) -> View:
+    """Return how a run is shown.
 
     Args:
-        tasks: of the run.
+        envs: what it plays.
+        held_out: whether it plays held-out levels too.
         memory: the learner's names for what the memory does, see `memory_names`.
     """
-    return View("train", "frames", _charts(tasks, memory), _table, _summary)
+    return View("train", "frames", _charts(envs, held_out, memory), _table, _summary)
 
 
-def _charts(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, Charts]:
+def _charts(envs: EnvsConfig, held_out: bool, memory: Sequence[str]) -> dict[str, Charts]:
+    tasks = envs.tasks
+    kinds, levels = ["return"], "return"
+    overview: Charts = {}
+    if held_out:
+        kinds, levels = ["return", "held_out"], "return on training and on held-out levels"
+    if all(normalise(task, envs.distribution_mode, 0.0) is not None for task in tasks):
+        means = [f"{kind}_normalised/mean" for kind in kinds]
+        overview[f"normalised {levels}, mean of the games"] = lines(*means)
+        if held_out:
+            overview["difference of the two"] = lines("held_out_normalised/gap")
     categories: dict[str, Charts] = {
+        "Overview": overview,
+        # A chart for each game: TensorBoard draws all lines of a run in one colour.
         "Games": {
-            "return, all games": lines(*(f"return/{task}" for task in tasks)),
-            "normalised return": lines(
-                "return_normalised/mean", *(f"return_normalised/{task}" for task in tasks)
-            ),
-            "episode length": lines(*(f"length/{task}" for task in tasks)),
+            f"{task}: {levels}": lines(*(f"{kind}/{task}" for kind in kinds)) for task in tasks
         },
         "Learning": {
             "losses per step": lines("loss/policy", "loss/value", "loss/entropy"),
@@ -138,6 +155,7 @@ def _charts(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, Charts]:
             "weight lag (updates)": lines("policy/lag"),
             "share of clipped importance ratios": lines("policy/clipped_rhos"),
             "batches waiting": lines("queue/depth"),
+            "episode length": lines(*(f"length/{task}" for task in tasks)),
         },
         "Memory": memory_charts(memory),
     }
@@ -146,23 +164,25 @@ def _charts(tasks: Sequence[str], memory: Sequence[str]) -> dict[str, Charts]:
 
 def _table(row: Row) -> Table:
     table = Table("game", box=None, header_style="bold")
-    for title in ("return", "normalised", "length", "episodes"):
+    for title in ("return", "normalised", "held out", "length", "episodes"):
         table.add_column(title, justify="right")
     for task in _tasks(row):
         cells = [
             f"{row[f'{kind}/{task}']:.2f}" if f"{kind}/{task}" in row else "-"
-            for kind in ("return", "return_normalised", "length")
+            for kind in ("return", "return_normalised", "held_out", "length")
         ]
         table.add_row(task, *cells, f"{row[f'episodes/{task}']:,.0f}")
     return table
 
 
 def _summary(row: Row) -> str:
-    returns = "  ".join(
-        f"{task} {row[f'return/{task}']:.2f}" if f"return/{task}" in row else f"{task} -"
-        for task in _tasks(row)
-    )
-    return f"return: {returns}"
+    return f"return: {'  '.join(_returns(row, task) for task in _tasks(row))}"
+
+
+def _returns(row: Row, task: str) -> str:
+    text = f"{task} {row[f'return/{task}']:.2f}" if f"return/{task}" in row else f"{task} -"
+    held_out = row.get(f"held_out/{task}")
+    return text if held_out is None else f"{text} (held out {held_out:.2f})"
 
 
 def _tasks(row: Row) -> list[str]:

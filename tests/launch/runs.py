@@ -79,9 +79,9 @@ def without_clock(rows):
     ]
 
 
-def checkpoints(run):
+def checkpoints(run, kind="checkpoints"):
     """Return the frames of a run's checkpoints, without one that is just being written."""
-    names = [folder.name for folder in (run / "checkpoints").iterdir()]
+    names = [folder.name for folder in (run / kind).iterdir()]
     return sorted(int(name) for name in names if not name.startswith("."))
 
 

@@ -10,7 +10,7 @@ from envs import Episode
 from launch.config.source import parse_config
 from launch.driver import drive
 from launch.errors import RunError
-from launch.flow.base import FlowState, RolloutInfo, UpdateReport
+from launch.flow.base import FlowState, RolloutInfo, Trial, UpdateReport
 from launch.flow.build import build_agent
 from launch.job import policy_job
 from launch.run.folder import RunFolder
@@ -185,7 +185,7 @@ def test_a_disk_that_is_full_when_the_best_is_saved_does_not_end_the_run(
 ):
     class Scored(Flow):
         def update(self):
-            return super().update()._replace(score=float(self.frames))
+            return super().update()._replace(trial=Trial(float(self.frames), {}))
 
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -75,7 +75,7 @@ def test_training_needs_no_episode_to_end(endless):
     "rest", [["eval", "--episodes", "3"], ["trace", "--task", task_of("Endless"), "--out", "a.png"]]
 )
 def test_an_episode_that_does_not_end_is_given_up(rest, endless, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("launch.play.limit.LONGEST_EPISODE", 50)
+    monkeypatch.setattr("launch.flow.limit.LONGEST_EPISODE", 50)
     command, *options = rest
     assert main(command, str(endless), *options) == 1
     line = last_line(capsys)
@@ -91,5 +91,5 @@ def test_an_episode_that_does_not_end_is_given_up(rest, endless, monkeypatch, tm
 def test_an_episode_as_long_as_the_limit_counts(rest, tmp_path, monkeypatch):
     run = train(tmp_path, tree_of("IntReward"), "run")  # its episodes have 7 steps
     command, *options = rest
-    monkeypatch.setattr("launch.play.limit.LONGEST_EPISODE", 7)
+    monkeypatch.setattr("launch.flow.limit.LONGEST_EPISODE", 7)
     assert main(command, str(run), *options) == 0

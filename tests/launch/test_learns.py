@@ -12,8 +12,8 @@ import pytest
 
 from launch.config.source import load_config
 from launch.flow.build import build_agent
+from launch.flow.evaluate import evaluate
 from launch.flow.local import LocalFlow
-from launch.play.evaluate import evaluate
 from learners import load_agent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -9,6 +9,7 @@ import pytest
 from learners import checkpoint as store
 from tests.launch.driver import STOP
 from tests.launch.runs import (
+    PROCGEN,
     TMAZE,
     changed,
     checkpoint,
@@ -40,16 +41,36 @@ def endless(start, tmp_path):
 
 
 def assert_saved_and_resumes(run):
-    """The last row is saved, and the run goes on from there, also without Ray."""
+    """What was learnt is saved, and the run goes on from there, also without Ray.
+
+    A stop does not cut the row that is being collected.
+    """
     newest = checkpoints(run)[-1]
     frames = [row["frames"] for row in rows(run)]
-    assert frames[-1] <= newest <= frames[-1] + AHEAD
+    assert frames[-1] <= newest < frames[-1] + RAY["log_every_frames"] + AHEAD
     assert frames == sorted(set(frames))
     more = newest + 100
     overrides = ["launch.mode=local", f"total_frames={more}"]
     assert main("train", "--resume", str(run), *overrides) == 0
     assert [row["frames"] for row in rows(run)][: len(frames)] == frames
     assert rows(run)[-1]["frames"] == more
+
+
+def test_held_out_levels_are_played_while_the_run_goes_on(start, tmp_path):
+    tree = changed(PROCGEN, total_frames=ENDLESS, run_dir="run", launch__mode="ray")
+    tree = changed(tree, held_out__every_frames=100, held_out__episodes=1)
+    driver = start("train", str(write_config(tmp_path / "c.yaml", tree)))
+    driver.wait_until(
+        lambda: (
+            driver.frames() > 0
+            and any("held_out_normalised/gap" in row for row in rows(driver.run))
+        )
+    )
+    driver.process.send_signal(signal.SIGTERM)
+    assert driver.ends() == 0, driver.text()
+    assert driver.leaves_nothing()
+    assert "(held out " in driver.text()
+    assert len(checkpoints(driver.run, "best")) == 1
 
 
 def test_a_run_finishes_saves_and_leaves_no_process(start, tmp_path, monkeypatch):

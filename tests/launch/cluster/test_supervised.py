@@ -83,7 +83,9 @@ def updates(flow, count):
     for number in range(count):
         done = flow.update()
         assert (done.frames, done.version) == report(number)[:2]
-        seen.append((len(asked(flow.learners.actors[0], "update")), done.score))
+        seen.append(
+            (len(asked(flow.learners.actors[0], "update")), done.trial and done.trial.score)
+        )
     return seen
 
 

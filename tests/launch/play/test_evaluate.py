@@ -13,7 +13,7 @@ from torch import nn
 from agents import Agent
 from agents.cores import Core
 from envs import EnvsConfig, make_env
-from launch.play.evaluate import ENVS_PER_TASK, Score, evaluate, mean_normalised
+from launch.flow.evaluate import ENVS_PER_TASK, Score, evaluate, mean_normalised
 from launch.report.table import score_table
 from tests.launch.runs import copy_run, main
 from tests.worlds import Count, counting_length, counting_reward

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from agents import Actor, Agent, greedy
 from envs import EnvsConfig, EpisodeTracker, VectorEnv, make_env, normalise
-from launch.play.limit import check_length
+from launch.flow.limit import check_length
 
 # Environments of a game side by side: enough for the convolutions, few enough that most of them
 # play more than one episode.
@@ -47,7 +47,7 @@ def evaluate(
         advance: called after every finished episode that counts.
 
     Raises:
-        EnvFault: if an environment fails, or an episode does not end: see `launch.play.limit`.
+        EnvFault: if an environment fails, or an episode does not end: see `launch.flow.limit`.
     """
     per_task = min(episodes, ENVS_PER_TASK)
     env = make_env(envs, per_task * len(envs.tasks), seed=seed)
