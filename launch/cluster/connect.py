@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,13 +12,16 @@ from typing import Any, NamedTuple
 import ray
 from ray.exceptions import AuthenticationError
 
+from envs.faults import one_line
 from launch.cluster.probe import reason_against
 from launch.config.plugins import own_modules
-from launch.errors import UserError
+from launch.errors import RunError, UserError
 from launch.flow.resources import cpu_count
 from launch.paths import python_path
 
 log = logging.getLogger(__name__)
+
+SHARED_MEMORY = "/dev/shm"
 
 
 def check_address(address: str) -> None:
@@ -53,7 +57,8 @@ def connect(demand: Demand) -> None:
     """Connect this process to the run's cluster; start one on this machine if it names none.
 
     Raises:
-        UserError: if no cluster answers at `launch.address`.
+        UserError: if no cluster answers at `launch.address`, or this machine has too little memory.
+        RunError: if Ray does not start here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     # Whatever fails is handled, and told in a line: Ray would print the traceback of each.
@@ -86,7 +91,31 @@ def _join(address: str, modules: Sequence[str], environment: dict[str, str]) -> 
         raise _no_cluster(address, str(error)) from None
 
 
+def shared_memory_bytes() -> int:
+    """Return what is free in the shared memory of this machine; Ray's object store lies in it."""
+    return shutil.disk_usage(SHARED_MEMORY).free
+
+
+def _check_store(demand: int) -> None:
+    """Refuse a store that would lie on a disk. Ray only warns, or its processes die later."""
+    if os.path.isdir(SHARED_MEMORY) and demand > (free := shared_memory_bytes()):
+        raise UserError(
+            f"launch.mode ray: needs {demand >> 20} MB in {SHARED_MEMORY}, where {free >> 20} MB "
+            "are free: delete files there, give a container more (docker run --shm-size=2g), or "
+            "lower launch.workers, launch.envs_per_worker or learner.batch_size"
+        )
+
+
 def _start(demand: Demand, environment: dict[str, str]) -> None:
+    _check_store(demand.store_bytes)
+    try:
+        _init(demand, environment)
+    except Exception as error:  # Ray has no type for it: a process that is late, a full disk
+        ray.shutdown()
+        raise RunError(f"Ray cannot start on this machine: {one_line(error)}") from error
+
+
+def _init(demand: Demand, environment: dict[str, str]) -> None:
     # What a worker imports must be what the driver sees, a user's environments too.
     # Nobody asks this cluster what each task did; kept, it would grow for hours.
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")

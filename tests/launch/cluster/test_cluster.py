@@ -5,7 +5,7 @@ import pytest
 from launch.cluster.flow import RayFlow
 from launch.config.source import parse_config
 from launch.flow.base import LearnerReport
-from tests.launch.cluster.fakes import FakeCluster, no_ray
+from tests.launch.cluster.fakes import FakeCluster, info, no_ray
 from tests.launch.runs import TMAZE, changed
 
 pytestmark = pytest.mark.usefixtures(no_ray.__name__)
@@ -101,3 +101,29 @@ def test_workers_go_on_with_the_last_weights_that_were_published():
     report.set(LearnerReport(120, 3, {}))
     flow.update()
     assert flow.weights == weights
+
+
+def test_a_learner_ten_times_slower_than_its_workers_bounds_what_waits():
+    """Every worker answers at once, the learner only after ten such rounds."""
+    workers, queue, batch = 6, 2, 8
+    flow = flow_of(workers, waiting=0, launch__queue_batches=queue, total_frames=10**6)
+    (learner,) = flow.learners.actors
+    learnt, most, paused = 0, 0, 0
+    for round_ in range(200):
+        flow._dispatch()
+        asked = [ref for ref, request in flow.pool.requests.items() if request.rollout]
+        paused += not asked
+        for ref in asked:
+            ref.set(info(4))
+            flow._collect(ref)
+        most = max(most, flow.batcher.waiting)
+        if round_ % 10 == 9:
+            learner.refs("update")[learnt][0].set(LearnerReport(40 * (learnt + 1), learnt, {}))
+            learnt += 1
+            assert flow.update().frames == 40 * learnt
+    assert learnt == 20
+    # What may wait, and one rollout that each worker had begun when that was reached.
+    assert queue * batch <= most <= queue * batch + workers * 4
+    assert paused > 100  # most of the rounds
+    rollouts = sum(len(actor.refs("rollout")) for actor in actors(flow))
+    assert rollouts * 4 <= learnt * batch + 2 * batch + most

@@ -6,11 +6,11 @@ import sys
 import pytest
 import ray
 
-from launch.cluster import probe
-from launch.cluster.connect import check_address
+from launch.cluster import connect, probe
+from launch.cluster.connect import Demand, check_address
 from launch.cluster.probe import other_versions
 from launch.config.source import parse_config
-from launch.errors import UserError
+from launch.errors import RunError, UserError
 from launch.flow.resources import cluster_address, worker_threads
 from launch.machine.auto import MOST_WORKERS, resolve_auto
 from tests.launch.runs import TMAZE, changed
@@ -82,3 +82,36 @@ def test_an_address_where_something_else_listens_is_one_line(monkeypatch):
         port = server.getsockname()[1]
         with pytest.raises(UserError, match=f"127.0.0.1:{port}.*does not answer as Ray does"):
             check_address(f"127.0.0.1:{port}")
+
+
+@pytest.fixture
+def no_start(monkeypatch):
+    """Ray does not start: it raises what it was asked for."""
+
+    def init(**options):
+        raise Exception(f"The current node timed out\n  with {options['object_store_memory']}")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(connect, "SHARED_MEMORY", "/")  # is there on every machine
+
+
+@pytest.mark.usefixtures("no_start")
+def test_an_object_store_that_the_shared_memory_does_not_hold_is_refused(monkeypatch):
+    monkeypatch.setattr(connect, "shared_memory_bytes", lambda: 64 << 20)  # Docker's default
+    with pytest.raises(UserError) as refused:
+        connect.connect(Demand(None, 2, (300 << 20) + 1, ()))
+    line = str(refused.value)
+    assert line.startswith("launch.mode ray: needs 300 MB in /, where 64 MB are free")
+    assert "--shm-size" in line and "launch.workers" in line
+    with pytest.raises(RunError):  # exactly enough: Ray is asked to start
+        connect.connect(Demand(None, 2, 64 << 20, ()))
+
+
+@pytest.mark.usefixtures("no_start")
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
+    monkeypatch.setattr(connect, "shared_memory_bytes", lambda: 1 << 40)
+    with pytest.raises(RunError) as ended:
+        connect.connect(Demand(None, 2, 7, ()))
+    line = "Ray cannot start on this machine: Exception: The current node timed out with 7"
+    assert str(ended.value) == line
