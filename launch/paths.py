@@ -28,4 +28,31 @@ def python_path() -> str:
 
 def expand(path: str) -> str:
     """Return a path with `~` and `$VARIABLE` filled in."""
-    return os.path.expandvars(os.path.expanduser(path))
+    try:
+        return os.path.expandvars(os.path.expanduser(path))
+    except ValueError:  # `~name` of a name that no user can have
+        return path
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file; also of a name that none can have, as one too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def why_not_writable(path: Path) -> str | None:
+    """Return why nothing of this name can be written, None if the name is good.
+
+    Whether its folder is there and may be written to is not looked at.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:  # a NUL, or a sign that is none in the file system
+        return str(error)
+    return None

@@ -18,6 +18,7 @@ from launch.machine.auto import resolve_auto
 from launch.run.folder import RunFolder
 from launch.run.saved import Saved
 from learners import load_agent
+from learners.network_state import check_optimiser
 
 
 def prepare_any(
@@ -77,6 +78,7 @@ def check(config: LoadedConfig, saved: Saved | None = None) -> Agent:
         agent = build_agent(config)
         if saved:
             load_agent(agent, saved.flow.learner["agent"])
+            check_optimiser(agent, saved.flow.learner["optimiser"])
     except (ValueError, EnvFault) as error:
         raise UserError(str(error)) from None
     return agent
@@ -109,6 +111,7 @@ def check_classifier(
         classifier = build_classifier(config, shape)
         if saved:
             load_agent(classifier, saved.flow.learner["agent"])
+            check_optimiser(classifier, saved.flow.learner["optimiser"])
     except ValueError as error:
         raise UserError(str(error)) from None
     return classifier

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
 
 TENSORS, STATE, SUMS = "tensors.safetensors", "state.json", "SHA256SUMS"
+NAME = re.compile("[0-9]+")  # not isdigit(): that is true of signs which int() does not read
 
 
 class CheckpointError(Exception):
@@ -34,16 +37,16 @@ def save(folder: Path, tree: dict[str, Any]) -> None:
     It is written beside, flushed to the disk, and renamed: a folder of that name is always whole.
     A whole checkpoint of that name is kept: it is the same run after the same frames.
     """
-    if folder.exists():
+    if os.path.lexists(folder):
         try:
             load(folder)
             return
         except CheckpointError:
-            shutil.rmtree(folder)
+            remove(folder)
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_tensors(tree, "", tensors)
     beside = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(beside, ignore_errors=True)
+    remove(beside)
     beside.mkdir(parents=True)
     try:
         save_file(tensors, beside / TENSORS)
@@ -65,23 +68,29 @@ def load(folder: Path) -> dict[str, Any]:
         CheckpointError: if a file is missing, or is not the one that was written.
     """
     try:
-        lines = (folder / SUMS).read_text().splitlines()
+        lines = _read(folder / SUMS).decode().splitlines()
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
-        for name in (TENSORS, STATE):
-            if _sha256(folder / name) != sums[name]:
+        # Read once, not mapped: what was checked is what is loaded, and the file may go away.
+        contents = {name: _read(folder / name) for name in (TENSORS, STATE)}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != sums[name]:
                 raise CheckpointError(f"{folder / name} is damaged: its checksum differs")
-        tensors = load_file(folder / TENSORS)
-        tree = _put_tensors(json.loads((folder / STATE).read_text()), tensors)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        tree = _put_tensors(json.loads(contents[STATE]), load_tensors(contents[TENSORS]))
+    # RecursionError, TypeError: JSON that is nested too deeply, or whose $tensor is no name.
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is incomplete or damaged: {error}") from error
-    return dict(tree)
+    if not isinstance(tree, dict):
+        raise CheckpointError(
+            f"{folder / STATE} is damaged: expected an object, found {type(tree).__name__}"
+        )
+    return tree
 
 
 def saved(root: Path) -> list[Path]:
     """Return the checkpoints under `root`, newest first."""
     if not root.is_dir():
         return []
-    return sorted((path for path in root.iterdir() if path.name.isdigit()), reverse=True)
+    return sorted((path for path in root.iterdir() if NAME.fullmatch(path.name)), reverse=True)
 
 
 def readable(root: Path) -> Iterator[tuple[Path, dict[str, Any] | CheckpointError]]:
@@ -93,10 +102,26 @@ def readable(root: Path) -> Iterator[tuple[Path, dict[str, Any] | CheckpointErro
             yield folder, error
 
 
-def prune(root: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints, and what a killed process left unfinished."""
-    for folder in (*saved(root)[keep:], *root.glob(".*.tmp")):
-        shutil.rmtree(folder)
+def prune(written: Path, keep: int) -> None:
+    """Keep `keep` checkpoints, and remove what a killed process left unfinished.
+
+    Args:
+        written: the checkpoint that was just written. It is kept, with the newest of the others
+            beside it: one of those may have a higher number, and be damaged.
+        keep: how many in all.
+    """
+    root = written.parent
+    others = [folder for folder in saved(root) if folder != written]
+    for folder in (*others[keep - 1 :], *root.glob(".*.tmp")):
+        remove(folder)
+
+
+def remove(path: Path) -> None:
+    """Remove a checkpoint, or whatever is in its place: a file, a pipe, a link (not its target)."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def name_of(frames: int) -> str:
@@ -134,6 +159,12 @@ def _put_tensors(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(node, list):
         return [_put_tensors(value, tensors) for value in node]
     return node
+
+
+def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise OSError(f"{path} is not a file")
+    return path.read_bytes()
 
 
 def _sha256(path: Path) -> str:

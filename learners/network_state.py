@@ -66,12 +66,35 @@ def optimiser_arrays(
     return {name: to_arrays(optimiser.state[parameter]) for name, parameter in named}
 
 
+def check_optimiser(
+    network: nn.Module, arrays: Mapping[str, Mapping[str, Tensor | NDArray[Any]]]
+) -> None:
+    """Check that what `optimiser_arrays` returned is of this network.
+
+    Raises:
+        ValueError: if it is of another one.
+    """
+    for name, parameter in network.named_parameters():
+        # What is not one number, as the count of steps is, has the shape of the parameter.
+        shapes = {value.shape for value in arrays.get(name, {}).values() if value.ndim}
+        if name not in arrays or shapes - {parameter.shape}:
+            raise ValueError(
+                f"the checkpoint holds the optimiser of another network: that of {name} is "
+                f"{sorted(map(list, shapes)) or 'absent'} there and {list(parameter.shape)} here"
+            )
+
+
 def load_optimiser(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     arrays: Mapping[str, Mapping[str, Tensor | NDArray[Any]]],
 ) -> None:
-    """Go on with what `optimiser_arrays` returned."""
+    """Go on with what `optimiser_arrays` returned.
+
+    Raises:
+        ValueError: if it is of another network.
+    """
+    check_optimiser(network, arrays)
     for name, parameter in network.named_parameters():
         optimiser.state[parameter] = {
             # PyTorch counts its steps on the CPU.

@@ -42,8 +42,9 @@ def replay(folder: Path) -> list[Finding]:
         if isinstance(config, FewShotConfig):
             return _fewshot(config, failed)
         return _policy(config, failed)
-    except ValueError as error:
-        raise UserError(f"{folder}: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        # The file may be from anywhere, so its arrays of any shape and dtype.
+        raise UserError(f"{folder}: does not fit to its own configuration: {error}") from None
 
 
 def _policy(config: LoadedConfig, failed: FailedUpdate) -> list[Finding]:

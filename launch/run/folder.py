@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from launch.config.source import (
     read_yaml,
 )
 from launch.errors import UserError
-from launch.paths import expand
+from launch.paths import expand, is_file, why_not_writable
 from launch.run.nonfinite import write_failed
 from launch.run.saved import Saved, parse
 from learners import NonfiniteUpdate, checkpoint
@@ -87,7 +88,7 @@ class RunFolder:
             UserError: if there is none, or if an override would make it another run.
         """
         run = cls(path)
-        if not run.config_file.is_file():
+        if not is_file(run.config_file):
             raise UserError(f"{path}: not a run folder: it has no config.yaml")
         tree = _with_older_defaults(read_yaml(run.config_file))
         config = parse_config(tree, overrides, str(run.config_file))
@@ -127,7 +128,7 @@ class RunFolder:
             if not saved:
                 raise UserError(f"{self.path}: has no best checkpoint that can be read: use newest")
             return saved
-        if not choice.isdecimal():
+        if not re.fullmatch("[0-9]{1,18}", choice):
             raise UserError(f"checkpoint {choice!r}: use best, newest or a number of frames")
         there = {int(folder.name): folder for folder in checkpoint.saved(self.best)}
         there |= {int(folder.name): folder for folder in checkpoint.saved(self.checkpoints)}
@@ -136,7 +137,7 @@ class RunFolder:
             raise UserError(f"{self.path}: has no checkpoint {choice}, there is {known}")
         folder = there[int(choice)]
         try:
-            return parse(checkpoint.load(folder), str(folder))
+            return _parse(checkpoint.load(folder), folder)
         except checkpoint.CheckpointError as error:
             raise UserError(str(error)) from None
 
@@ -202,6 +203,8 @@ class RunFolder:
     def refuse_unwritable(self) -> None:
         """Refuse a folder in which nothing could be written, before any work is done for it."""
         whole = self.path.absolute()
+        if reason := why_not_writable(whole):
+            raise UserError(f"run_dir: {self.path} cannot be written: {reason}")
         try:
             there = next(folder for folder in (whole, *whole.parents) if folder.exists())
         except OSError as error:
@@ -226,15 +229,45 @@ def _newest_in(root: Path) -> Saved | None:
         if isinstance(tree, checkpoint.CheckpointError):
             log.warning("passed over: %s", tree)
             continue
+        try:
+            saved = _parse(tree, folder)
+        except checkpoint.CheckpointError as error:
+            log.warning("passed over: %s", error)
+            continue
         log.info("checkpoint %s", folder)
-        return parse(tree, str(folder))
+        return saved
     return None
+
+
+def _parse(tree: dict[str, Any], folder: Path) -> Saved:
+    """Read what a checkpoint holds; refuse one that has the name of another.
+
+    Raises:
+        CheckpointError: if it was taken at other frames than its name says.
+        UserError: as `parse`.
+    """
+    saved = parse(tree, str(folder))
+    if saved.frames != int(folder.name):
+        raise checkpoint.CheckpointError(
+            f"{folder} is damaged: it holds the checkpoint of {saved.frames} frames"
+        )
+    return saved
+
+
+def _is_good(folder: Path) -> bool:
+    try:
+        _parse(checkpoint.load(folder), folder)
+    except (checkpoint.CheckpointError, UserError):
+        return False
+    return True
 
 
 def _save(root: Path, saved: Saved, keep: int) -> Path:
     folder = root / checkpoint.name_of(saved.frames)
+    if os.path.lexists(folder) and not _is_good(folder):
+        checkpoint.remove(folder)
     checkpoint.save(folder, saved.tree())
-    checkpoint.prune(root, keep)
+    checkpoint.prune(folder, keep)
     return folder
 
 

@@ -8,6 +8,7 @@ import torch
 
 from launch.errors import UserError
 from launch.flow.base import FlowState
+from launch.run.content import CheckpointContent, PolicyLearnerState, require_content
 from learners import Rollout, Schedule
 from learners.impala.rollout import map_fields
 
@@ -56,16 +57,19 @@ def parse(tree: dict[str, Any], name: str) -> Saved:
         UserError: if it is of a format that is not read, or not a run's checkpoint.
     """
     number = tree.get("format", 1)
-    if number not in READ:
+    if type(number) is not int or number not in READ:
         raise UserError(
             f"{name}: has checkpoint format {number!r}, but this version reads formats "
             f"1 to {FORMAT}: use the version of srwm that wrote it"
         )
     try:
+        require_content(CheckpointContent, tree)
         if number == 1:
             _add_schedule(tree)
         if number < 3:
             _add_final_values(tree)
+        if "episodes" not in tree["config"]:  # a few-shot run has no schedule of its own
+            require_content(PolicyLearnerState, tree["learner"])
         return Saved(
             FlowState(
                 learner=tree["learner"],
@@ -76,23 +80,34 @@ def parse(tree: dict[str, Any], name: str) -> Saved:
             metrics=tree["metrics"],
             config=tree["config"],
         )
-    except KeyError as error:
-        raise UserError(f"{name}: is not the checkpoint of a run: {error} is missing") from None
+    except ValueError as error:
+        raise UserError(f"{name}: is not the checkpoint of a run: {error}") from None
 
 
 def to_rollout(fields: dict[str, Any]) -> Rollout:
-    """Make a rollout of arrays from its fields as tensors, as a checkpoint has them."""
-    return Rollout(**map_fields(lambda _, tensor: tensor.numpy(), Rollout(**fields)))
+    """Make a rollout of arrays from its fields as tensors, as a checkpoint has them.
+
+    Raises:
+        ValueError: if they are not the fields of a rollout.
+    """
+    try:
+        return Rollout(**map_fields(lambda _, tensor: tensor.numpy(), Rollout(**fields)))
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"a rollout in it is none: {error}") from None
 
 
 def _add_schedule(tree: dict[str, Any]) -> None:
     """Add the schedule to a checkpoint from before there was a choice: a line to the run's end."""
     config = tree["config"]
-    then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
+    try:
+        then = Schedule("linear", config["learner"]["learning_rate"], config["total_frames"])
+    except (KeyError, TypeError):
+        raise ValueError("'config' is not that of a run that plays games") from None
     tree["learner"].setdefault("schedule", then.state())
 
 
 def _add_final_values(tree: dict[str, Any]) -> None:
     """Add to rollouts from before truncated episodes were told apart: none was, so zeros."""
     for fields in tree.get("waiting", ()):
-        fields["final_value"] = torch.zeros_like(fields["reward"][1:])
+        if isinstance(reward := fields.get("reward"), torch.Tensor) and reward.ndim:
+            fields["final_value"] = torch.zeros_like(reward[1:])

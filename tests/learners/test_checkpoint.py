@@ -220,10 +220,21 @@ def test_readable_passes_over_the_damaged(tmp_path):
 def test_prune_keeps_the_newest(tmp_path):
     for frames in (5, 1_000_000, 40, 300):
         checkpoint.save(tmp_path / checkpoint.name_of(frames), tree(frames))
-    checkpoint.prune(tmp_path, keep=2)
+    newest = tmp_path / checkpoint.name_of(1_000_000)
+    checkpoint.prune(newest, keep=2)
     assert [int(path.name) for path in checkpoint.saved(tmp_path)] == [1_000_000, 300]
-    checkpoint.prune(tmp_path, keep=5)
+    checkpoint.prune(newest, keep=5)
     assert len(checkpoint.saved(tmp_path)) == 2
+
+
+def test_prune_keeps_what_was_just_written_beside_a_damaged_one_of_a_higher_number(tmp_path):
+    for frames in (5, 40, 300):
+        checkpoint.save(tmp_path / checkpoint.name_of(frames), tree(frames))
+    (tmp_path / checkpoint.name_of(1_000_000)).write_text("not a folder")
+    checkpoint.prune(tmp_path / checkpoint.name_of(300), keep=2)
+    assert [int(path.name) for path in checkpoint.saved(tmp_path)] == [1_000_000, 300]
+    checkpoint.prune(tmp_path / checkpoint.name_of(300), keep=1)
+    assert [int(path.name) for path in checkpoint.saved(tmp_path)] == [300]
 
 
 def test_nothing_is_saved_where_there_is_no_folder(tmp_path):
