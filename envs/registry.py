@@ -85,7 +85,7 @@ def check_registered(task: str) -> None:
     if module:
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever a user's module may raise
+        except (Exception, SystemExit) as error:  # whatever a user's module may raise
             reason = f"{type(error).__name__}: {error}"
             if isinstance(error, ModuleNotFoundError) and error.name in IN_EXTRA:
                 reason += ": pip install '.[memory]'"

@@ -19,6 +19,7 @@ from launch.errors import UserError
 from launch.flow.evaluate import Score, mean_normalised
 from launch.flow.evaluate import evaluate as play
 from launch.job import AnyJob
+from launch.paths import is_file
 from launch.play.fewshot import FewShotResult
 from launch.play.fewshot_runs import evaluate_fewshot
 from launch.prepare import check, prepare_any
@@ -65,7 +66,7 @@ def train(
     """
     if auto_resume and config.run_dir is None:
         raise UserError("--auto-resume: needs run_dir, the folder of the run to start or continue")
-    if auto_resume and RunFolder(str(config.run_dir)).config_file.is_file():
+    if auto_resume and is_file(RunFolder(str(config.run_dir)).config_file):
         run = RunFolder(str(config.run_dir))
         saved = run.newest_checkpoint() if run.has_checkpoint else None
         return _go_on(run, config, saved, console, own_process)
@@ -122,7 +123,7 @@ def _go_on(
 def _drive(
     job: AnyJob, run: RunFolder, saved: Saved | None, console: Console | None, own_process: bool
 ) -> None:
-    console = console or Console()
+    console = console or Console(markup=False, emoji=False)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
     drive(job, run, console, saved, own_process)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)

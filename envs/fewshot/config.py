@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -109,6 +110,8 @@ class EpisodesConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _tasks_have_roots(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
         root = data.get("root", cls.model_fields["root"].default)
         tasks = data.get("tasks")
         if isinstance(root, str) and isinstance(tasks, list | tuple):

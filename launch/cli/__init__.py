@@ -31,6 +31,9 @@ COMMANDS = {
 }
 
 
+LONGEST = 4000  # characters of an error message
+
+
 class _Commands(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -117,5 +120,10 @@ def _key_for(error: click.NoSuchOption, arguments: list[str]) -> str | None:
 
 
 def _end(status: int, message: str) -> int:
-    print("srwm: " + " ".join(message.split()), file=sys.stderr)
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[:LONGEST]} ..."
+    # What was typed or read may hold signs that steer the terminal, or that no encoding has.
+    line = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
+    print(f"srwm: {line}", file=sys.stderr)
     return status

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from launch.cli.completion import complete_config, complete_override
-from launch.cli.terminal import console, help_without_command, json_option, notes
+from launch.cli.terminal import (
+    Seconds,
+    console,
+    help_without_command,
+    json_option,
+    notes,
+    writing,
+)
 from launch.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +61,8 @@ def _report(result: Result, file: Path | None, **more: object) -> None:
         console.print()
     console.print(result.summary(), soft_wrap=True, highlight=False)
     if file:
-        write_json(file, {**machine(), **result.as_dict(), **more})
+        with writing(file):
+            write_json(file, {**machine(), **result.as_dict(), **more})
 
 
 def _measuring(part: str) -> None:
@@ -62,9 +70,7 @@ def _measuring(part: str) -> None:
 
 
 def _seconds(default: float, text: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--seconds", default=default, show_default=True, type=click.FloatRange(1), help=text
-    )
+    return click.option("--seconds", default=default, show_default=True, type=Seconds(), help=text)
 
 
 def _of_a_run(default: str) -> Callable[[Command], Command]:
@@ -229,7 +235,11 @@ def scale(workers: list[int], seconds: float, file: Path | None) -> None:
     "--core", "cores", multiple=True, metavar="NAME", help="May be repeated. Default: all cores."
 )
 @click.option(
-    "--seeds", default=3, show_default=True, type=click.IntRange(1), help="Seeds 1 to this number."
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Seeds 1 to this number.",
 )
 @click.option(
     "--processes", type=click.IntRange(1), help="Runs at a time. Default: one for each CPU."
@@ -259,10 +269,8 @@ def recall(
         for seed in range(1, seeds + 1)
         for core in dict.fromkeys(cores or CORES)
     ]
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     with Progress(console=notes, disable=not notes.is_terminal) as progress:
         bar = progress.add_task("training", total=len(cells))
 
@@ -274,4 +282,5 @@ def recall(
 
         curves = measure.run_grid(cells, folder, overrides, processes or cpu_count(), advance)
     console.print(measure.result_table(curves))
-    measure.result_picture(curves).savefig(folder / "recall.png", dpi=110)
+    with writing(folder / "recall.png"):
+        measure.result_picture(curves).savefig(folder / "recall.png", dpi=110)

@@ -78,6 +78,6 @@ def _print_keys(keys: list[Key], as_json: bool) -> None:
     for key in keys:
         default = f"default {key.default}" if key.default else "required"
         limits = f"  {key.range}" if key.range else ""
-        console.print(f"[bold]{key.name}[/]  ", end="", highlight=False)
-        console.print(f"{key.type}{limits}  ({default})", markup=False, highlight=False)
+        console.print(key.name, end="  ", style="bold", highlight=False)
+        console.print(f"{key.type}{limits}  ({default})", highlight=False)
         console.print(Padding(Text(key.meaning), (0, 0, 0, 4)))

@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from launch.cli.terminal import (
+    MAX_SEED,
     checkpoint_option,
     console,
     file_in_a_folder,
     json_option,
     notes,
     picture_in_a_folder,
+    writing,
 )
 from launch.errors import UserError
 
@@ -34,7 +36,9 @@ from launch.errors import UserError
 )
 @checkpoint_option("the best of a few-shot run, else the newest")
 @click.option(
-    "--seed", type=click.IntRange(0), help="Seed of the environments (by default 0); not few-shot."
+    "--seed",
+    type=click.IntRange(0, MAX_SEED),
+    help="Seed of the environments (by default 0); not few-shot.",
 )
 @click.option(
     "--shots",
@@ -128,7 +132,8 @@ def _evaluate_policy(
     console.print(score_table(result.scores))
     if file:
         scores = [score._asdict() for score in result.scores]
-        write_json(file, {"run": run, **result._asdict(), "scores": scores})
+        with writing(file):
+            write_json(file, {"run": run, **result._asdict(), "scores": scores})
 
 
 def _evaluate_fewshot(
@@ -157,8 +162,11 @@ def _evaluate_fewshot(
         console.print(by_shot)
     console.print(shared_facts(results), highlight=False)
     if file:
-        write_json(file, as_tree(results))
+        with writing(file):
+            write_json(file, as_tree(results))
     if csv_file:
-        write_csv(csv_file, results)
+        with writing(csv_file):
+            write_csv(csv_file, results)
     if picture:
-        draw(results).savefig(picture, dpi=120)
+        with writing(picture):
+            draw(results).savefig(picture, dpi=120)

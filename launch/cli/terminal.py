@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,22 +13,51 @@ import click
 from rich.console import Console
 
 from launch.errors import UserError
+from launch.paths import why_not_writable
 
+MAX_SECONDS = 10**6
+MAX_SEED = 2**31 - 1  # ProcGen's, and that of a configuration
 PICTURES = (".png", ".svg", ".pdf")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-console = Console()
-notes = Console(stderr=True)
+# Names of files and tasks are printed as they are: `[b]` in one is no markup, `:x:` no picture.
+console = Console(markup=False, emoji=False)
+notes = Console(stderr=True, markup=False, emoji=False)
 
 
 def file_in_a_folder(_: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
     """Refuse a file that cannot be written, before the work is done."""
+    if file and (reason := why_not_writable(file)):
+        raise UserError(f"{option.opts[0]} {file}: cannot be written: {reason}")
     if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
         raise UserError(
             f"{option.opts[0]} {file}: {file.parent} is not a folder that can be written to"
         )
     return file
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Refuse a file of the user's that turns out not to be writable."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written: {error.strerror or error}") from None
+
+
+class Seconds(click.FloatRange):
+    """A duration of at least a second that ends."""
+
+    def __init__(self) -> None:
+        super().__init__(1, MAX_SECONDS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse also NaN, which is outside no range."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
 
 
 def picture_in_a_folder(

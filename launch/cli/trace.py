@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from launch.cli.terminal import checkpoint_option, console, file_in_a_folder, notes
+from launch.cli.terminal import (
+    MAX_SEED,
+    checkpoint_option,
+    console,
+    file_in_a_folder,
+    notes,
+    writing,
+)
 from launch.errors import UserError
 
 
@@ -33,7 +40,7 @@ from launch.errors import UserError
 @click.option(
     "--seed",
     default=0,
-    type=click.IntRange(0),
+    type=click.IntRange(0, MAX_SEED),
     show_default=True,
     help="Seed of the environment, or of the few-shot episode.",
 )
@@ -69,10 +76,8 @@ def _trace_fewshot(run: str, stem: Path, split: str, checkpoint: str, seed: int)
     right = episode.right[episode.scored]
     title = f"{right.sum()} of {len(right)} answers are right"
     png = Path(f"{stem}.png")
-    try:
+    with writing(png):
         picture(episode, title, note).savefig(png)
-    except OSError as error:
-        raise UserError(f"--out {png}: cannot be written: {error.strerror}") from None
     console.print(f"{title}: {png}", highlight=False, soft_wrap=True)
 
 
@@ -107,12 +112,10 @@ def _trace_policy(run: str, task: str, stem: Path, split: str, checkpoint: str, 
         steps = len(episode.reward)
         title = f"{task}: return {episode.reward.sum():g} in {steps} steps"
         note = f"core {core} after {frames:,} frames, greedy; levels of split {split}, seed {seed}"
-        try:
+        with writing(stem):
             picture(episode, title, note).savefig(png)
             if has_frames(episode):
                 bar = progress.add_task("filming", total=steps)
                 write_video(film(episode, title, note), mp4, partial(progress.advance, bar))
-        except OSError as error:
-            raise UserError(f"--out {stem}: cannot be written: {error.strerror}") from None
     written = f"{png}, {mp4}" if has_frames(episode) else f"{png} (no images to film)"
     console.print(f"{title}: {written}", highlight=False, soft_wrap=True)

@@ -38,7 +38,7 @@ def _import_installed() -> None:
 def _attempt(what: str, module: str, load: Callable[[], object]) -> None:
     try:
         load()
-    except Exception as error:  # whatever a user's module may raise
+    except (Exception, SystemExit) as error:  # whatever a user's module may raise
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
             reason = "no such module in this folder, on PYTHONPATH or among the installed packages"

@@ -40,6 +40,7 @@ ALIASES = {
 """What other projects call a key, where the names are not alike."""
 
 ALIKE = 0.7  # from this similarity on, a key is suggested
+LONGEST = 100  # characters of a name for which one is looked for: that takes their square
 
 
 class Key(NamedTuple):
@@ -69,6 +70,8 @@ def keys_of(section: str, kind: type[CommonConfig] = LoadedConfig) -> list[Key]:
 
 def nearest(name: str, kind: type[CommonConfig] = LoadedConfig) -> str | None:
     """Return the key or section that a misspelt dotted name probably means, if there is one."""
+    if len(name) > LONGEST:
+        return None
     known = [key.name for key in all_keys(kind)]
     sections = {name.rpartition(".")[0] for name in known} - {""}
     parents, _, last = name.lower().replace("-", "_").rpartition(".")

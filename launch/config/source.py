@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from launch.config.fewshot import FewShotConfig
 from launch.config.schema import CommonConfig, LoadedConfig
 from launch.errors import UserError
-from launch.paths import expand
+from launch.paths import expand, is_file
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
+DEEPEST, MOST, LARGEST = 50, 100_000, 2**63 - 1
+"""Levels, values and the whole number that a configuration may have."""
 
 AnyConfig = LoadedConfig | FewShotConfig
 """Of a policy that plays, or of a classifier; the latter has a section `episodes`."""
@@ -68,7 +70,7 @@ def expect(kind: type[C], config: AnyConfig, source: str) -> C:
 def find_config(name: str) -> Path:
     """Return the file that `name` stands for."""
     for path in (Path(expand(name)), CONFIGS / f"{name}.yaml"):
-        if path.is_file():
+        if is_file(path):
             return path
     known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
     raise UserError(f"config {name!r}: no such file, and none of that name among: {known}")
@@ -93,6 +95,10 @@ def parse_config(tree: dict[str, Any], overrides: Sequence[str], source: str) ->
     tree = copy.deepcopy(tree)  # overrides are written into it
     for override in overrides:
         _apply(tree, override)
+    try:
+        _require_small(tree)
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from None
     kind = FewShotConfig if "episodes" in tree else LoadedConfig
     try:
         config = kind.model_validate(tree)
@@ -111,10 +117,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: if it cannot be read, or is not one.
     """
     try:
-        tree = yaml.load(path.read_text(), _Loader)
+        tree = _load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path}: expected `key: value` lines, found {type(tree).__name__}")
@@ -150,7 +156,7 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
         number: float = super().construct_yaml_float(node)
         whole = "e" in node.value.lower() and number.is_integer()
-        return int(number) if whole else number
+        return int(number) if whole and abs(number) < LARGEST else number
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
@@ -159,6 +165,49 @@ _Loader.add_implicit_resolver(
     re.compile(r"[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$"),
     list("-+0123456789"),
 )
+
+
+def _load(text: str) -> Any:
+    """Read YAML.
+
+    Raises:
+        yaml.YAMLError: if it is not YAML.
+        ValueError: if it is too deep or too large, or a value is not what its tag says.
+    """
+    try:
+        tree = yaml.load(text, _Loader)
+    except RecursionError:
+        raise ValueError(f"it is nested deeper than {DEEPEST} levels") from None
+    except (LookupError, TypeError, AttributeError, OverflowError):
+        # What PyYAML raises where it trusts a tag, as that of `!!int ''` or `!!timestamp now`.
+        raise ValueError("a value is not of the form that its tag (`!!`) says") from None
+    _require_small(tree)
+    return tree
+
+
+def _require_small(tree: object) -> None:
+    """Refuse a tree that is too deep or too large to work with.
+
+    An alias may hold its own anchor, or a few lines of them stand for billions of values.
+
+    Raises:
+        ValueError: if it is.
+    """
+    count, waiting = 0, [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels, or holds itself")
+        if count > MOST:
+            raise ValueError(f"it holds more than {MOST} values")
+        if isinstance(node, int) and abs(node) > LARGEST:
+            raise ValueError("it holds a whole number of more than 64 bits")
+        if isinstance(node, dict):
+            waiting += [(key, depth + 1) for key in node]
+            node = list(node.values())
+        if isinstance(node, list | tuple | set):
+            waiting += [(child, depth + 1) for child in node]
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -171,9 +220,11 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             raise UserError(f"{override}: {parent!r} holds a value, not a section")
         node = child
     try:
-        node[last] = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError):
+        node[last] = _load(text)
+    except yaml.YAMLError:
         raise UserError(f"{override}: {text!r} is not a valid YAML value") from None
+    except ValueError as error:
+        raise UserError(f"{override}: {text!r} is not a valid YAML value: {error}") from None
 
 
 def _split(override: str) -> tuple[str, str]:

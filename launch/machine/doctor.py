@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from rich.table import Table
+from rich.text import Text
 
 from agents.ops import kernels
 from envs.procgen_env import REMEDY
@@ -49,7 +50,7 @@ def findings_table(findings: list[Finding]) -> Table:
     for name in ("", "here", "to do"):
         table.add_column(name, overflow="fold")
     for finding in findings:
-        mark = "[green]ok[/]" if not finding.remedy else finding.remedy
+        mark = finding.remedy or Text("ok", style="green")
         table.add_row(finding.name, finding.found, mark)
     return table
 

@@ -144,10 +144,15 @@ def _config(cell: Cell, overrides: Sequence[str]) -> RunConfig:
 
 
 def _read(file: Path, config: RunConfig) -> Curve:
-    tree = json.loads(file.read_text())
-    if tree.pop("config") != config.model_dump(mode="json"):
+    try:
+        tree = json.loads(file.read_text())
+        made_with = tree.pop("config")
+        curve = Curve(**tree)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file}: is not a curve, remove it: {error}") from None
+    if made_with != config.model_dump(mode="json"):
         raise UserError(f"{file}: was made with other settings; name another folder, or remove it")
-    return Curve(**tree)
+    return curve
 
 
 def _train(config: RunConfig) -> Curve:
