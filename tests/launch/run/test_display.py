@@ -5,11 +5,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from envs import EnvsConfig
 from launch.run import display as progress
 from launch.run.display import LiveDisplay, PlainDisplay, make_display
 from launch.run.policy import policy_view
 
-VIEW = policy_view(["bigfish", "maze"], [])
+VIEW = policy_view(EnvsConfig(tasks=("bigfish", "maze")), False, [])
 
 ROW = {
     "frames": 12_000,
