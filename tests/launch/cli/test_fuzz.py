@@ -30,6 +30,7 @@ MANY = settings(FEW, max_examples=1250)
 LONG = [
     *("launch.prepare.prepare", "launch.sweep.recall.run_grid", "launch.play.trace.record"),
     *("launch.bench.core.core_speed", "launch.bench.scale.scale", "launch.api.play"),
+    *("launch.prepare.check_fewshot", "launch.bench.prototypes.prototype_score"),
 ]
 
 

@@ -76,6 +76,9 @@ class FakeCluster:
         self.learners.append(Actor(**self.learner_answers))
         return self.learners[-1]
 
+    def evaluator(self):
+        return Actor()
+
     def free_cpus(self):
         return self.free
 

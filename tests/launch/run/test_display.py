@@ -18,6 +18,7 @@ ROW = {
     "episodes/bigfish": 1234,
     "return/bigfish": 1.25,
     "return_normalised/bigfish": 0.0125,
+    "held_out/bigfish": 0.75,
     "length/bigfish": 321.0,
     "episodes/maze": 0,
 }
@@ -43,7 +44,7 @@ def test_plain_lines_tell_frames_speed_time_left_and_returns(clock):
     display, file = plain()
     with display:
         display.show(ROW)
-    line = "12,000 / 102,000 frames  1,500 frames/s  1.0 min left  return: bigfish 1.25  maze -\n"
+    line = "12,000 / 102,000 frames  1,500 frames/s  1.0 min left  return: bigfish 1.25 (held out 0.75)  maze -\n"
     assert file.getvalue() == line  # one line, though wider than the terminal
 
 
@@ -79,6 +80,6 @@ def test_a_terminal_shows_a_bar_and_all_games():
         assert word in text
     lines = text.splitlines()
     (bigfish,) = [line for line in lines if "bigfish" in line]
-    assert bigfish.split() == ["bigfish", "1.25", "0.01", "321.00", "1,234"]
+    assert bigfish.split() == ["bigfish", "1.25", "0.01", "0.75", "321.00", "1,234"]
     (maze,) = [line for line in lines if "maze" in line]
-    assert maze.split() == ["maze", "-", "-", "-", "0"]
+    assert maze.split() == ["maze", "-", "-", "-", "-", "0"]
