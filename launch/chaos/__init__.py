@@ -1,0 +1,1 @@
+"""Chaos: a run on a local cluster in which processes, nodes and environments fail."""
