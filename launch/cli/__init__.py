@@ -27,6 +27,7 @@ COMMANDS = {
     "configs": "launch.cli.config:configs",
     "doctor": "launch.cli.doctor:doctor",
     "bench": "launch.cli.bench:bench",
+    "chaos": "launch.cli.chaos:chaos",
     "deploy": "launch.cli.deploy:deploy",
 }
 
