@@ -75,6 +75,7 @@ class History(threading.Thread):
 
     def run(self) -> None:
         """Look for new rows until `close`."""
+        self.began = self.rose = time.monotonic()
         while not self._done.wait(SECONDS):
             self._look()
         self._look()

@@ -16,6 +16,8 @@ import psutil
 
 from launch.chaos.world import FOLDER
 
+GONE_SECONDS = 30.0  # in which what the run has started must have gone
+
 C = TypeVar("C", bound=Collection[object])
 
 

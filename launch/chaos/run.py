@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from launch.chaos import world
-from launch.chaos.conductor import GONE_SECONDS, Conductor
 from launch.chaos.invariants import Verdict
-from launch.chaos.processes import environment, left_after, marked
+from launch.chaos.processes import GONE_SECONDS, environment, left_after, marked
 from launch.chaos.result import Result
 from launch.chaos.schedule import fault_counts, make_schedule
 from launch.config.schema import RunConfig
@@ -56,9 +55,12 @@ def run_chaos(
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
     planned = fault_counts(minutes, world.can_fail(config.envs.tasks))
-    conductor = Conductor(config, run, folder, progress)
     try:
         with environment(**variables):
+            # Ray reads as it is imported whether there is a token.
+            from launch.chaos.conductor import Conductor
+
+            conductor = Conductor(config, run, folder, progress)
             try:
                 conductor.go(make_schedule(seed, 60 * minutes, planned), nodes)
             finally:
