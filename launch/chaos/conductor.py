@@ -110,16 +110,22 @@ class Conductor:
         self._file.write_text(yaml.safe_dump(tree, sort_keys=False))
 
     def _make_happen(self, schedule: list[Fault], faults: Faults) -> None:
-        """Let each fault happen when it is due, or as soon after as there is a victim."""
+        """Let each fault happen when it is due, or as soon after as there is a victim.
+
+        The schedule's clock stands while a fault happens: to add a node takes seconds, and what
+        became due meanwhile would happen all at once.
+        """
         start, due = self.history.now, list(schedule)
 
         def all_happened() -> bool:
+            nonlocal start
             faults.look()
             self._note_the_dead()
             for fault in [f for f in due if f.at <= self.history.now - start]:
-                # Its time is that before it: to lose a node takes a while.
                 event = Event(self.history.now, fault.kind, "", self._driver.lives)
-                if hit := faults.attempt(fault):
+                hit = faults.attempt(fault)
+                start += self.history.now - event.time
+                if hit:
                     due.remove(fault)
                     event.detail, event.victim = hit
                     self._add(event)

@@ -87,11 +87,12 @@ class History(threading.Thread):
 
     def _look(self) -> None:
         life = self._life()
-        row = last_row(self._metrics)
-        last = self.samples[-1] if self.samples else None
-        if row is None or (last and (row["frames"], row["updates"]) == last[2:4]):
+        # A run that begins anew sets all rows aside: its frames are 0 again.
+        row = last_row(self._metrics) or {"frames": 0, "updates": 0}
+        last = self.samples[-1] if self.samples else Sample(0, life, 0, 0, {})
+        if (row["frames"], row["updates"]) == last[2:4]:
             return
-        if not last or row["frames"] > last.frames:
+        if row["frames"] > last.frames:
             self.rose = time.monotonic()
         faults = {name: n for name, n in row.items() if name.startswith("faults/")}
         self.samples.append(Sample(self.now, life, int(row["frames"]), int(row["updates"]), faults))
