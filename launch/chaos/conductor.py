@@ -13,7 +13,7 @@ import yaml
 
 from launch.chaos import world
 from launch.chaos.faults import Faults
-from launch.chaos.history import Event, History, fallen_versions
+from launch.chaos.history import Event, History, fallen_versions, recovery
 from launch.chaos.invariants import Verdict, check_run
 from launch.chaos.nodes import Nodes
 from launch.chaos.processes import GONE_SECONDS, Driver, actors, left_after
@@ -25,6 +25,7 @@ from learners import checkpoint
 ENDLESS = 10**12  # frames: the run goes on until all faults have happened
 STALL_SECONDS = 300.0  # without new frames; on a busy machine a driver starts within half of it
 STOP_SECONDS = 60.0  # for a stop on a signal
+RECOVERY_SECONDS = 60.0  # that the last faults are waited for
 TICK_SECONDS = 0.1
 LOG = "chaos.log"  # in the run folder: what the run printed
 
@@ -132,7 +133,8 @@ class Conductor:
             return not due
 
         self._wait(all_happened)
-        self._wait(self._rises_after(self.history.now))
+        last = self.history.now
+        self._wait(lambda: self._recovered() or self.history.now - last > RECOVERY_SECONDS)
 
     def _finish(self) -> None:
         """Stop the run as a person would, continue it, and let it reach its last frame."""
@@ -163,12 +165,10 @@ class Conductor:
                 self._driver.start()
             time.sleep(TICK_SECONDS)
 
-    def _rises_after(self, seconds: float) -> Callable[[], bool]:
-        """Return a condition: the driver that lives now has learnt since then."""
-        return lambda: any(
-            sample.time > seconds and sample.life == self._driver.lives
-            for sample in self.history.samples[-1:]
-        )
+    def _recovered(self) -> bool:
+        self._note_the_dead()
+        samples = list(self.history.samples)
+        return all(recovery(event, samples) is not None for event in self.events)
 
     def _refuse_stall(self) -> None:
         if self.history.quiet > STALL_SECONDS:

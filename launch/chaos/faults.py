@@ -49,6 +49,7 @@ class Faults:
         self._folder = folder
         self._clock = clock
         self._seen: dict[psutil.Process, float] = {}  # workers, and since when
+        self._spent: set[int] = set()  # processes that have had a fault, which the run must notice
         self._ordered: set[str] = set()  # what an environment has still to do
         self._acts: dict[Kind, Callable[[float], Hit | None]] = {
             "worker killed": self._kill_worker,
@@ -72,7 +73,10 @@ class Faults:
     def _kill_worker(self, draw: float) -> Hit | None:
         now = self._clock()
         ready = [p for p, since in self._seen.items() if now - since >= SEASONED_SECONDS]
-        return _kill([p for p in ready if p.is_running()], draw)
+        hit = _kill([p for p in ready if p.is_running() and p.pid not in self._spent], draw)
+        if hit and hit.victim:
+            self._spent.add(hit.victim)
+        return hit
 
     def _kill_learner(self, draw: float) -> Hit | None:
         return _kill(actors("LearnerActor"), draw)
@@ -98,6 +102,7 @@ class Faults:
         if pid is None:
             return None
         self._ordered.remove(what)
+        self._spent.add(pid)
         return Hit(f"process {pid}", pid)
 
 
