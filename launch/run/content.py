@@ -46,6 +46,18 @@ class PolicyLearnerState(LearnerState):
     schedule: ScheduleState
 
 
+class RowState(BaseModel):
+    """What `Metrics.state` returns of the row that is being collected."""
+
+    model_config = OPEN
+
+    learner: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
+    learnt: Counter
+    seconds: Annotated[float, Field(ge=0)]
+    acted: Counter = 0
+    acting_seconds: Annotated[float, Field(ge=0)] = 0.0
+
+
 class MetricsState(BaseModel):
     """What `Metrics.state` returns, and that of a run that plays games."""
 
@@ -53,6 +65,8 @@ class MetricsState(BaseModel):
 
     elapsed: Annotated[float, Field(ge=0)]
     best: float | None = None
+    trial: dict[str, float] = {}
+    row: RowState | None = None
     episodes: dict[str, Counter] = {}
     returns: dict[str, list[float]] = {}
     lengths: dict[str, list[Counter]] = {}

@@ -84,8 +84,8 @@ class Metrics:
         self._best = state.get("best")
         self._trial = state.get("trial", {})
         self._start_row()
-        if "row" in state:
-            self._load_row(state["row"])
+        if row := state.get("row"):
+            self._load_row(row)
 
     @property
     def _row_seconds(self) -> float:

@@ -44,7 +44,8 @@ def test_plain_lines_tell_frames_speed_time_left_and_returns(clock):
     display, file = plain()
     with display:
         display.show(ROW)
-    line = "12,000 / 102,000 frames  1,500 frames/s  1.0 min left  return: bigfish 1.25 (held out 0.75)  maze -\n"
+    line = "12,000 / 102,000 frames  1,500 frames/s  1.0 min left  "
+    line += "return: bigfish 1.25 (held out 0.75)  maze -\n"
     assert file.getvalue() == line  # one line, though wider than the terminal
 
 
