@@ -94,7 +94,13 @@ def write_csv(file: Path, results: Sequence[FewShotResult]) -> None:
         writer.writerow(names)
         for facts, score in rows:
             for by, at, estimate in _estimates(score):
-                writer.writerow([*facts.values(), by, at, *estimate])
+                writer.writerow([*map(_plain, facts.values()), by, at, *estimate])
+
+
+def _plain(fact: str) -> str:
+    """Return numbers as a program reads them, 1000 for 1,000."""
+    without = fact.replace(",", "")
+    return without if without.replace(" ", "").isdecimal() else fact
 
 
 def as_tree(results: Sequence[FewShotResult]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What the tables and pictures of few-shot runs show, for accuracies and episodes made by hand."""
 
+import csv
 from io import StringIO
 
 import numpy as np
@@ -10,7 +11,7 @@ from launch.play.fewshot import FewShotResult, TaskScore
 from launch.play.fewshot_trace import FewShotTrace
 from launch.play.intervals import Estimate
 from launch.report import fewshot_trace
-from launch.report.fewshot import accuracy_table, shared_facts, shot_tables
+from launch.report.fewshot import accuracy_table, shared_facts, shot_tables, write_csv
 from launch.report.fewshot_picture import draw
 
 
@@ -103,3 +104,10 @@ def test_of_a_long_episode_some_images_are_shown():
     assert len(strip.get_images()) == fewshot_trace.IMAGES
     assert labels.get_images()[0].get_array().shape == (1, 150)
     assert not labels.texts
+
+
+def test_numbers_in_the_csv_have_no_separators(tmp_path):
+    write_csv(tmp_path / "a.csv", [result(frames=(1_234_500, 2_000_000), tasks=("a, b",))])
+    row, *_ = csv.DictReader((tmp_path / "a.csv").open())
+    assert (row["episodes"], row["images learnt"]) == ("1000", "1234500 2000000")
+    assert row["task"] == "a, b"
