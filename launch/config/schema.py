@@ -224,7 +224,7 @@ class LoadedConfig(CommonConfig):
             try:
                 split_config(self.held_out.split, self.envs)
             except ValueError as error:
-                raise ValueError(f"held_out.every_frames: {error}, or leave it out") from None
+                raise ValueError(f"held_out.every_frames: {error}, or set it to null") from None
         return self
 
     @model_validator(mode="after")
