@@ -8,14 +8,15 @@ import time
 
 import pytest
 
-from launch.run.folder import RunFolder
-from tests.launch.runs import checkpoints
+from learners import checkpoint as store
+from tests.launch.runs import checkpoint, checkpoints
 
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
+signal.signal(signal.SIGINT, signal.default_int_handler)  # or in a shell's background
 from dataclasses import replace
 from pathlib import Path
 from rich.console import Console
@@ -75,7 +76,7 @@ def run(tmp_path):
 def saved(folder):
     """Return the frames of the one checkpoint, which can be read."""
     (frames,) = checkpoints(folder / "run")
-    assert RunFolder(folder / "run").newest_checkpoint().frames == frames
+    assert store.load(checkpoint(folder / "run", frames))["learner"]["frames"] == frames
     return frames
 
 
