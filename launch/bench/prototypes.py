@@ -100,7 +100,7 @@ def prototype_score(
     rng = np.random.default_rng(config.seed)
     drawn = (make_batch(sampler.draw(rng, sequences), device) for _ in itertools.count())
     started = time.perf_counter()
-    learnt = _train(backbone, config, drawn, images, step)
+    learnt = _train(backbone, config, drawn, images, train_ways, step)
     seconds = time.perf_counter() - started
     step("test")
     test = draw_fixed(load_sampler(ours, "test"), "test", episodes)
@@ -115,6 +115,7 @@ def _train(
     config: FewShotConfig,
     batches: Iterator[SupervisedBatch],
     images: int,
+    ways: int,
     step: Callable[[str], None],
 ) -> int:
     """Learn from `images` or a few more; return how many."""
@@ -128,7 +129,7 @@ def _train(
     while learnt < images:
         batch = next(batches)
         optimiser.zero_grad()
-        logits = _logits(backbone, batch, int(batch.target.max()) + 1)
+        logits = _logits(backbone, batch, ways)
         loss = cross_entropy(logits, batch.target)[batch.scored].mean()
         loss.backward()
         optimiser.step()

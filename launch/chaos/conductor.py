@@ -16,7 +16,7 @@ from launch.chaos.faults import Faults
 from launch.chaos.history import Event, History, fallen_versions, recovery
 from launch.chaos.invariants import Verdict, check_run
 from launch.chaos.nodes import Nodes
-from launch.chaos.processes import GONE_SECONDS, Driver, actors, left_after
+from launch.chaos.processes import GONE_SECONDS, Driver, actors, left_after, lives
 from launch.chaos.schedule import Fault
 from launch.config.schema import RunConfig
 from launch.run.folder import RunFolder
@@ -187,6 +187,6 @@ class Conductor:
 
 def _lives(pid: int) -> bool:
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return lives(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return False

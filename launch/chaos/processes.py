@@ -82,11 +82,19 @@ def actors(part: str) -> list[psutil.Process]:
     for process in psutil.Process().children(recursive=True):
         try:
             title = " ".join(process.cmdline())
-            if title.startswith(f"ray::{part}") and process.status() != psutil.STATUS_ZOMBIE:
+            if title.startswith(f"ray::{part}") and lives(process):
                 found.append(process)
         except psutil.Error:  # it has just ended
             continue
     return sorted(found, key=lambda process: process.pid)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Return whether a process has not ended."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def marked(folder: Path) -> list[str]:
@@ -97,7 +105,7 @@ def marked(folder: Path) -> list[str]:
             if (
                 process.pid != os.getpid()
                 and process.environ().get(FOLDER) == str(folder)
-                and process.status() != psutil.STATUS_ZOMBIE
+                and lives(process)
             ):
                 found.append(f"{process.pid} {' '.join(process.cmdline())[:60]}")
         except psutil.Error:

@@ -10,7 +10,7 @@ import click
 
 from launch.cli.completion import complete_config, complete_override
 from launch.cli.terminal import (
-    Seconds,
+    SECONDS,
     console,
     help_without_command,
     json_option,
@@ -70,7 +70,7 @@ def _measuring(part: str) -> None:
 
 
 def _seconds(default: float, text: str) -> Callable[[Command], Command]:
-    return click.option("--seconds", default=default, show_default=True, type=Seconds(), help=text)
+    return click.option("--seconds", default=default, show_default=True, type=SECONDS, help=text)
 
 
 def _of_a_run(default: str) -> Callable[[Command], Command]:

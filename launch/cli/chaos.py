@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from launch.cli.completion import complete_config, complete_override
-from launch.cli.terminal import console, file_in_a_folder, notes, picture_in_a_folder
+from launch.cli.terminal import (
+    MAX_SECONDS,
+    Duration,
+    console,
+    file_in_a_folder,
+    notes,
+    picture_in_a_folder,
+    writing,
+)
 from launch.errors import RunError, UserError
 
 
@@ -19,7 +27,7 @@ from launch.errors import RunError, UserError
     "--minutes",
     default=5.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=Duration(0, MAX_SECONDS / 60, min_open=True),
     help="How long faults happen; 20 minutes have 141 of them.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the faults.")
@@ -78,10 +86,12 @@ def chaos(
         console.print()
     arguments = {"minutes": minutes, "seed": seed, "nodes": nodes}
     tree = {**machine(), **arguments, **result.as_dict()}
-    write_json(out, {**tree, "config": resolved.model_dump(mode="json")})
+    with writing(out):
+        write_json(out, {**tree, "config": resolved.model_dump(mode="json")})
     if picture:
         title = f"{Path(config).stem}: {len(result.events)} faults in {minutes:g} minutes"
-        report.picture(result, title).savefig(picture, dpi=110)
+        with writing(picture):
+            report.picture(result, title).savefig(picture, dpi=110)
     if not result.holds:
         broken = ", ".join(v.invariant for v in result.verdicts if not v.holds)
         raise RunError(f"broken: {broken}; the run is in {run.path}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from launch.cli.completion import complete_config, complete_override
-from launch.cli.terminal import Seconds, console, notes
+from launch.cli.terminal import SECONDS, console, notes
 from launch.errors import RunError
 
 
 @click.command()
 @click.argument("config", default="quickstart", shell_complete=complete_config)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE ...]", shell_complete=complete_override)
-@click.option("--seconds", default=60.0, type=Seconds(), help="Length of the trial run.")
+@click.option("--seconds", default=60.0, type=SECONDS, help="Length of the trial run.")
 def doctor(config: str, overrides: tuple[str, ...], seconds: float) -> None:
     """Check this machine, make a short trial run, and estimate how long CONFIG takes."""
     from launch.config.source import load_config

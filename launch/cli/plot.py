@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from launch.cli.terminal import console, picture_in_a_folder
+from launch.cli.terminal import console, picture_in_a_folder, writing
 
 
 @click.command()
@@ -40,12 +40,10 @@ def plot(runs: tuple[str, ...], file: Path, metrics: tuple[str, ...], by: tuple[
     Runs that differ in their seed only are one line: their mean, in a band from the worst to the
     best.
     """
-    from launch.errors import UserError
     from launch.report.plot import open_runs
     from launch.report.plot import plot as draw
 
-    try:
-        draw(open_runs(runs), metrics, by).savefig(file, dpi=110)
-    except OSError as error:
-        raise UserError(f"--out {file}: cannot be written: {error.strerror}") from None
+    figure = draw(open_runs(runs), metrics, by)
+    with writing(file):
+        figure.savefig(file, dpi=110)
     console.print(f"{len(runs)} runs: {file}", highlight=False, soft_wrap=True)

@@ -46,18 +46,18 @@ def writing(file: Path) -> Iterator[None]:
         raise UserError(f"{file}: cannot be written: {error.strerror or error}") from None
 
 
-class Seconds(click.FloatRange):
-    """A duration of at least a second that ends."""
-
-    def __init__(self) -> None:
-        super().__init__(1, MAX_SECONDS)
+class Duration(click.FloatRange):
+    """A number of seconds or minutes in a range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse also NaN, which is outside no range."""
-        seconds = super().convert(value, param, ctx)
-        if math.isnan(seconds):
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        return seconds
+        duration = super().convert(value, param, ctx)
+        if math.isnan(duration):
+            self.fail(f"{value!r} is not a duration", param, ctx)
+        return duration
+
+
+SECONDS = Duration(1, MAX_SECONDS)
 
 
 def picture_in_a_folder(

@@ -213,12 +213,13 @@ class Learner:
         bonus = unit * entropy(log_probs)
         total = policy + config.value_cost * value - config.entropy_cost * bonus
         above = config.clip_rho * (1 + ROUNDING)
+        scale = unit * steps  # losses are reported per step, whatever the reduction
         return total, {
-            "loss/total": total.detach() / (unit * steps),
-            "loss/policy": policy.detach() / (unit * steps),
-            "loss/value": value.detach() / (unit * steps),
-            "loss/entropy": -config.entropy_cost * bonus.detach() / (unit * steps),
-            "policy/entropy": bonus.detach() / (unit * steps),
+            "loss/total": total.detach() / scale,
+            "loss/policy": policy.detach() / scale,
+            "loss/value": value.detach() / scale,
+            "loss/entropy": -config.entropy_cost * bonus.detach() / scale,
+            "policy/entropy": bonus.detach() / scale,
             "policy/clipped_rhos": (log_rhos.exp() > above).float().mean(),
             "policy/value": values.detach().mean(),
         }

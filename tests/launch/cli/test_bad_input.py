@@ -285,6 +285,11 @@ CASES = {
         ["agent.encoder", "'impala'", "[4]", "'mlp'"],
     ),
     # files and words
+    "minutes that are no number": (
+        small_config,
+        ["chaos", "c.yaml", "--minutes", "nan", "--out", "a.json"],
+        ["--minutes", "nan"],
+    ),
     "no config file": (small_config, ["train", "nope.yaml"], ["'nope.yaml'", "quickstart"]),
     "no config": (small_config, ["train"], ["CONFIG", "found 0"]),
     "two configs": (small_config, [*TRAIN, "quickstart"], ["CONFIG", "found 2"]),
