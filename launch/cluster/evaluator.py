@@ -20,14 +20,12 @@ from learners import Weights, load_agent
 
 log = logging.getLogger(__name__)
 
-LOWEST_PRIORITY = 19
-
 
 class EvaluatorActor:
     """Plays held-out levels on one CPU core, when nothing else wants it."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        os.nice(LOWEST_PRIORITY)
+        _give_way()
         torch.set_num_threads(1)
         self._run = RunConfig.model_validate(config)
         self._agent = build_agent(self._run)
@@ -36,6 +34,17 @@ class EvaluatorActor:
         """Play with these weights."""
         load_agent(self._agent, weights.state_dict)
         return play_held_out(self._run, self._agent)
+
+
+def _give_way() -> None:
+    """Run on the CPU time only that nobody else wants.
+
+    The lowest priority alone would not do: Ray's other processes are hardly above it.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
 
 class Evaluator:
