@@ -39,10 +39,12 @@ class Classifier(nn.Module):
 
     Args:
         backbone: from images to features.
-        core: whose input size is F + label symbols.
+        core: whose input size is F + label symbols; see `previous_image`.
         n_way: N, the classes of an episode.
         unknown_label: have a symbol of its own, number N, for "no label".
         dtype: in which the backbone computes.
+        previous_image: let each step also read the features of the image before, zeros at first;
+            the core's input has then 2 F.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Classifier(nn.Module):
         n_way: int,
         unknown_label: bool,
         dtype: torch.dtype = torch.float32,
+        previous_image: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -60,6 +63,7 @@ class Classifier(nn.Module):
         self.n_way = n_way
         self.label_symbols = n_way + unknown_label
         self.dtype = dtype
+        self.previous_image = previous_image
 
     def forward(self, images: Tensor, label_in: Tensor) -> ClassifierOutput:
         """Run over whole sequences.
@@ -117,6 +121,9 @@ class Classifier(nn.Module):
                 f"label_in is {list(label_in.shape)}, but images are {list(features.shape[:2])}"
             )
         symbols = nn.functional.one_hot(label_in, self.label_symbols).to(features.dtype)
+        if self.previous_image:
+            previous = torch.cat([torch.zeros_like(features[:1]), features[:-1]])
+            return torch.cat([features, previous, symbols], dim=-1)
         return torch.cat([features, symbols], dim=-1)
 
 
@@ -142,13 +149,14 @@ def make_classifier(
         ValueError: if the backbone cannot read such images.
     """
     backbone = make_backbone(config.backbone, image_shape, normalise)
-    inputs = backbone.features + n_way + unknown_label
+    inputs = backbone.features * (1 + config.previous_image) + n_way + unknown_label
     return Classifier(
         backbone,
         CORES[config.core](config, inputs, UNROLL_LENGTH),
         n_way,
         unknown_label,
         getattr(torch, config.precision),
+        config.previous_image,
     ).to(device)
 
 

@@ -100,6 +100,10 @@ class ClassifierConfig(BaseModel):
     """From an image to features."""
     core: Annotated[str, OneOf(CORES)] = "srwm"
     """The memory: `lstm`, `delta`, `srwm`, `fake_srwm` or another registered core."""
+    previous_image: bool = False
+    """Each step also reads the features of the image before. With delayed labels an image and its
+    label then go in together, and the core need not first learn to keep the one until the other
+    comes. The paper's networks do not have it, and take a multiple of the updates."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the backbone; core, head and losses are always float32. `bfloat16` is for GPUs, and for
     CPUs that have AVX512_BF16: elsewhere it is emulated, and Conv-4 took six times as long."""

@@ -25,7 +25,8 @@ class EpisodeBatch:
         label_in: int64 [T, B], the label that goes in; n_way is "unknown", if there is one.
         target: int64 [T, B], the picture's own label.
         scored: bool [T, B], positions that count in loss and accuracy.
-        labelled: bool [T, B], positions whose own label goes in with the picture.
+        labelled: bool [T, B], positions whose own label goes in: with the picture, or with the next
+            one if labels are delayed.
         seen: int64 [T, B], pictures of the same class and task whose label went in before the
             position is answered: with 0 it can only be guessed, with 1 it is a 1-shot answer.
         task: int64 [T], which of the configured tasks the position belongs to.
@@ -130,7 +131,7 @@ class EpisodeSampler:
             label_in=np.where(labelled, target, self._dummy),
             target=target,
             scored=np.full_like(labelled, True) if delayed else ~labelled,
-            labelled=labelled & (not delayed),
+            labelled=labelled,
             seen=np.where(labelled, earlier, shots),
             task=np.full(len(target), task),
         )

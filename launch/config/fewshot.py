@@ -83,12 +83,3 @@ class FewShotConfig(CommonConfig):
                 "all tasks, so it must be the same in each"
             )
         return self
-
-    @model_validator(mode="after")
-    def _prototypes_have_labels(self) -> FewShotConfig:
-        if self.learner.prototype_cost and self.episodes.labels == "delayed":
-            raise ValueError(
-                f"learner.prototype_cost {self.learner.prototype_cost:g} needs episodes.labels "
-                "'synchronous': with delayed labels there is no support to average"
-            )
-        return self

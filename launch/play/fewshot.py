@@ -149,12 +149,12 @@ def shuffle_labels(batch: EpisodeBatch, rng: np.random.Generator) -> None:
     They then say nothing about the images, though each is as frequent as before. What a network
     still knows, it has not learnt from the labels of the sequence.
     """
-    if batch.labelled.any():
-        positions = np.flatnonzero(batch.labelled.any(axis=1))
-        owner = batch.task[positions]
-    else:  # delayed: a label belongs to the image before
+    if (batch.labelled & batch.scored).any():  # delayed: a label goes in after the answer
         positions = np.arange(1, len(batch.task))
         owner = batch.task[:-1]
+    else:
+        positions = np.flatnonzero(batch.labelled.any(axis=1))
+        owner = batch.task[positions]
     for task in np.unique(owner):
         here = positions[owner == task]
         batch.label_in[here] = rng.permuted(batch.label_in[here], axis=0)

@@ -43,7 +43,7 @@ class SupervisedBatch(NamedTuple):
     label_in: Tensor  # [T, B] int64, the label that goes in with the image; N is "unknown"
     target: Tensor  # [T, B] int64, the image's own label
     scored: Tensor  # [T, B] bool, positions that count in loss and accuracy
-    labelled: Tensor  # [T, B] bool, positions at which the image's own label goes in
+    labelled: Tensor  # [T, B] bool, positions whose label goes in, with the image or the next
     seen: Tensor  # [T, B] int64, images of this class whose label went in before the answer
     task: Tensor  # [T] int64, which task of the sequence it is
 

@@ -45,7 +45,7 @@ class SupervisedConfig(BaseModel):
     """Longer gradients are scaled down to this norm; null: never."""
     prototype_cost: NonNegative = 0.0
     """Weight of a second loss, under which the backbone alone also learns to tell the classes
-    apart, as a prototypical network. It needs synchronous labels. 0 is the paper's."""
+    apart, as a prototypical network. 0 is the paper's."""
     max_skipped: Count = 10
     """Stop after this many batches in a row with a non-finite loss or gradient."""
 

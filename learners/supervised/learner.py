@@ -41,6 +41,7 @@ class Tally(NamedTuple):
     """Sums over the scored positions of a batch; those of several batches may be added."""
 
     losses: Tensor  # [1] the cross-entropy, or [2] with the prototypes' loss
+    answers: Tensor  # [1] or [2], over how many positions the losses are summed
     hits: Tensor  # [2, T + 1], see `hits_by_shot`
 
 
@@ -192,28 +193,33 @@ class SupervisedLearner:
 
     def _backward_of_piece(self, piece: SupervisedBatch) -> Tally:
         output = self.model(piece.images, piece.label_in)
-        losses = [cross_entropy(output.logits, piece.target)]
+        losses, scored = [cross_entropy(output.logits, piece.target)], [piece.scored]
         if self.config.prototype_cost:
             logits = prototype_logits(output.features, piece, self.classifier.n_way)
             losses.append(cross_entropy(logits, piece.target))
-        sums = torch.stack([torch.where(piece.scored, loss, 0).sum() for loss in losses])
+            # A class that was never seen has no prototype.
+            scored.append(piece.scored & (piece.seen > 0))
+        sums = torch.stack(
+            [torch.where(where, loss, 0).sum() for where, loss in zip(scored, losses, strict=True)]
+        )
+        own = torch.stack([where.sum() for where in scored])
         costs = sums.new_tensor([1.0, self.config.prototype_cost])[: len(losses)]
-        answers = self._over_group(piece.scored.sum())
         # The mean over the whole batch. A group averages gradients, so its shares are multiplied.
-        ((sums @ costs) / answers * self.size).backward()
+        means = sums / self._over_group(own.clone()).clamp(min=1)
+        (means @ costs * self.size).backward()
         hits = hits_by_shot(output.logits.argmax(-1) == piece.target, piece.scored, piece.seen)
-        return Tally(sums.detach().double(), hits)
+        return Tally(sums.detach().double(), own.double(), hits)
 
     def _metrics(self, tally: Tally) -> dict[str, float]:
         """Return the mean losses and accuracies of the group's batch."""
-        hits = self._over_group(tally.hits)
-        (right, answers), total = hits, hits.sum(1)[1]
-        means = (self._over_group(tally.losses) / total).tolist()
+        right, answers = self._over_group(tally.hits)
+        of_losses = self._over_group(tally.answers).clamp(min=1)
+        means = (self._over_group(tally.losses) / of_losses).tolist()
         names = ("loss/cross_entropy", "loss/prototype")
         costs = (1.0, self.config.prototype_cost)
         metrics = {"loss/total": sum(c * mean for c, mean in zip(costs, means, strict=False))}
         metrics |= dict(zip(names, means, strict=False))
-        metrics["accuracy/train"] = float(right.sum() / total)
+        metrics["accuracy/train"] = float(right.sum() / answers.sum())
         for shot, (own, of) in enumerate(zip(right.tolist(), answers.tolist(), strict=True)):
             if of:
                 metrics[f"accuracy/train/shot{shot}"] = own / of

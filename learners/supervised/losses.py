@@ -28,9 +28,10 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 def prototype_logits(features: Tensor, batch: SupervisedBatch, n_way: int) -> Tensor:
     """Return what a prototypical network predicts from a backbone's features (Snell et al. 2017).
 
-    A class's prototype is the mean of the features of its labelled images in the sequence. The
-    logits are minus the squared Euclidean distances to the prototypes, but for a term that all
-    classes share, |feature|^2. The classes are those of the position's own task.
+    A class's prototype is the mean of the features of its earlier images in the sequence whose
+    label goes in: what the core can know of the class when it answers. The logits are minus the
+    squared Euclidean distances to the prototypes, but for a term that all classes share,
+    |feature|^2. The classes are those of the position's own task.
 
     Args:
         features: [T, B, F].
@@ -38,26 +39,18 @@ def prototype_logits(features: Tensor, batch: SupervisedBatch, n_way: int) -> Te
         n_way: N, the classes of a task.
 
     Returns:
-        [T, B, N]; -inf for a class without a labelled image.
-
-    Raises:
-        ValueError: if no image is labelled.
+        [T, B, N]; -inf for a class without such an image.
     """
-    if not bool(batch.labelled.any()):
-        raise ValueError(
-            "learner.prototype_cost needs images that come with their own label: use synchronous "
-            "labels, or a cost of 0"
-        )
     tasks = functional.one_hot(batch.task).to(features.dtype)  # [T, K]
     classes = functional.one_hot(batch.target, n_way).to(features.dtype)
     members = classes * batch.labelled.unsqueeze(-1)
-    sums = torch.einsum("tk,tbn,tbf->bknf", tasks, members, features)
-    counts = torch.einsum("tk,tbn->bkn", tasks, members).unsqueeze(-1)
-    prototypes = sums / counts.clamp(min=1)
-    products = torch.einsum("tk,tbf,bknf->tbn", tasks, features, prototypes)
-    squares = torch.einsum("tk,bkn->tbn", tasks, prototypes.square().sum(-1))
-    known = torch.einsum("tk,bkn->tbn", tasks, counts.squeeze(-1)) > 0
-    return (2 * products - squares).masked_fill(~known, -torch.inf)
+    # [T, T]: whether the second position is an earlier one of the same task.
+    earlier = (tasks @ tasks.T).tril(-1)
+    sums = torch.einsum("ts,sbn,sbf->tbnf", earlier, members, features)
+    counts = torch.einsum("ts,sbn->tbn", earlier, members)
+    prototypes = sums / counts.clamp(min=1).unsqueeze(-1)
+    products = torch.einsum("tbf,tbnf->tbn", features, prototypes)
+    return (2 * products - prototypes.square().sum(-1)).masked_fill(counts == 0, -torch.inf)
 
 
 def hits_by_shot(correct: Tensor, scored: Tensor, seen: Tensor) -> Tensor:

@@ -53,7 +53,9 @@ def test_shapes(core, unknown_label):
 class Echo(nn.Module):
     """A core that hands out what it was given."""
 
-    output_size = 2 + N
+    def __init__(self, size):
+        super().__init__()
+        self.output_size = size
 
     def initial_state(self, batch):
         return (torch.zeros(batch),)
@@ -74,16 +76,35 @@ class Mean(nn.Module):
         return torch.stack([pixels.mean(1), pixels.amax(1)], 1)
 
 
-def test_a_step_reads_features_and_the_labels_one_hot():
-    core = Echo()
+@pytest.mark.parametrize("previous", [False, True])
+def test_a_step_reads_features_and_the_labels_one_hot(previous):
+    core = Echo(2 + 2 * previous + N)
     images, label_in = episode()
-    Classifier(Mean(), core, N, unknown_label=False)(images, label_in)
+    Classifier(Mean(), core, N, unknown_label=False, previous_image=previous)(images, label_in)
+    pixels = images.double()
     for t in range(T):
         for b in range(B):
-            one_hot = [float(label_in[t, b] == n) for n in range(N)]
-            pixels = images[t, b].double()
-            expected = [pixels.mean().item(), pixels.max().item(), *one_hot]
+            expected = [pixels[t, b].mean().item(), pixels[t, b].max().item()]
+            if previous and t:
+                expected += [pixels[t - 1, b].mean().item(), pixels[t - 1, b].max().item()]
+            elif previous:
+                expected += [0, 0]
+            expected += [float(label_in[t, b] == n) for n in range(N)]
             assert core.seen[t, b].tolist() == pytest.approx(expected)
+
+
+def test_the_image_before_is_an_option_of_the_configuration():
+    images, labels = episode()
+    for previous in (False, True):
+        classifier = make(previous_image=previous).eval()
+        changed = images.clone()
+        changed[0] = 255 - changed[0]
+        with torch.no_grad():
+            # The memory may know it too; the core's input does not, unless it is asked for.
+            given, other = (
+                classifier._inputs(classifier.encode(x), labels)[1] for x in (images, changed)
+            )
+        assert torch.equal(given, other) != previous
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -58,7 +58,7 @@ def test_delayed_labels_go_on_over_the_switch():
     sources, classes, numbers = told(episodes)
     assert episodes.task.tolist() == [0] * 12 + [1] * 12
     assert (sources == episodes.task[:, None]).all()
-    assert episodes.scored.all() and not episodes.labelled.any()
+    assert episodes.scored.all() and episodes.labelled.all()
     for b in range(40):
         target = episodes.target[:, b].tolist()
         # Nothing marks the switch: its picture gets the last label of the first task.

@@ -93,6 +93,29 @@ def test_a_step_is_adam_on_the_mean_loss_of_the_scored_positions(prototype_cost)
     assert (ours.frames, ours.version, ours.skipped) == (3 * 7 * 6, 3, 0)
 
 
+def test_with_delayed_labels_prototypes_answer_only_for_classes_seen_before():
+    ours = learner(prototype_cost=0.5)
+    one = batch()
+    everywhere = torch.ones_like(one.scored)
+    seen = torch.stack([(one.target[:t] == one.target[t]).sum(0) for t in range(len(one.target))])
+    one = one._replace(scored=everywhere, labelled=everywhere, seen=seen)
+    with torch.no_grad():
+        features = ours.classifier(one.images, one.label_in).features
+    losses = []
+    for t, b in (seen > 0).nonzero().tolist():
+        odds = torch.zeros(N)
+        for n in one.target[:t, b].unique().tolist():
+            prototype = features[:t, b][one.target[:t, b] == n].mean(0)
+            odds[n] = (-(features[t, b] - prototype).square().sum()).exp()
+        losses.append(-(odds[one.target[t, b]] / odds.sum()).log().item())
+    assert 0 < len(losses) < one.target.numel()
+    metrics = ours.step(one)
+    assert metrics["loss/prototype"] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert metrics["loss/total"] == pytest.approx(
+        metrics["loss/cross_entropy"] + 0.5 * metrics["loss/prototype"]
+    )
+
+
 def test_pieces_add_up_their_gradients():
     whole = batch()
     pieces = learner(accumulate=3, batch_size=6)
