@@ -119,6 +119,9 @@ def _init(demand: Demand, environment: dict[str, str]) -> None:
     # What a worker imports must be what the driver sees, a user's environments too.
     # Nobody asks this cluster what each task did; kept, it would grow for hours.
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
+    # The store takes its memory now. Where another program fills it later, Ray's processes and this
+    # one would die of it without a word.
+    os.environ.setdefault("RAY_preallocate_plasma_memory", "1")
     ray.init(
         # Its own cluster, whatever RAY_ADDRESS says or another run has left on this machine.
         address="local",
