@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from envs.config import EnvsConfig
 from envs.episodes import Episode, EpisodeTracker
 from envs.gym_env import GymVectorEnv, gym_spec
 from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv, told_if_missing
 from envs.registry import import_procgen, register_env
 from envs.scores import NORMALISATION, normalise
+from envs.screen import Picture, Screen, make_screen
+from envs.seeds import mix_seed
 from envs.splits import SPLITS, overlaps, split_config
 from envs.suites import Suite, register_suite
 from envs.vector import EnvSpec, Timestep, VectorEnv
@@ -21,11 +21,14 @@ __all__ = [
     "EnvsConfig",
     "Episode",
     "EpisodeTracker",
+    "Picture",
+    "Screen",
     "Suite",
     "Timestep",
     "VectorEnv",
     "env_spec",
     "make_env",
+    "make_screen",
     "normalise",
     "overlaps",
     "register_env",
@@ -54,8 +57,8 @@ def make_env(config: EnvsConfig, num_envs: int, *, seed: int, offset: int = 0) -
     indices = range(offset, offset + num_envs)
     tasks = [config.tasks[index % len(config.tasks)] for index in indices]
     if config.is_procgen:
-        return ProcgenVectorEnv(config, tasks, seed=_mix(seed, offset))
-    return GymVectorEnv(tasks, seeds=[_mix(seed, index) for index in indices])
+        return ProcgenVectorEnv(config, tasks, seed=mix_seed(seed, offset))
+    return GymVectorEnv(tasks, seeds=[mix_seed(seed, index) for index in indices])
 
 
 def env_spec(config: EnvsConfig) -> EnvSpec:
@@ -82,8 +85,3 @@ def require_games(config: EnvsConfig) -> None:
             import_procgen()
     else:
         gym_spec(config.tasks * 2)
-
-
-def _mix(seed: int, index: int) -> int:
-    """Return a seed of 31 bits, which both gym and ProcGen take."""
-    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0]) >> 1

@@ -35,31 +35,32 @@ class GymVectorEnv:
     Args:
         tasks: the N names.
         seeds: N seeds, each given at the first reset and never again.
+        options: more arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
         ValueError: if a task cannot be played here, or does not go together with the others.
         EnvFault: here and in each method, if an environment fails or breaks its contract.
     """
 
-    def __init__(self, tasks: Sequence[str], *, seeds: Sequence[int]) -> None:
+    def __init__(self, tasks: Sequence[str], *, seeds: Sequence[int], **options: Any) -> None:
         self.tasks = tuple(tasks)
         self.num_envs = len(self.tasks)
-        made = [(task, make(task)) for task in self.tasks]
+        made = [(task, make(task, **options)) for task in self.tasks]
         self.spec = _common_spec([(task, _spec_of(task, env)) for task, env in made])
-        self._envs = [CheckedEnv(task, env, _reader(task, env)) for task, env in made]
+        self.envs = [CheckedEnv(task, env, _reader(task, env)) for task, env in made]
         self._now = Timestep(
             np.zeros((self.num_envs, *self.spec.observation_shape), self.spec.observation_dtype),
             np.zeros(self.num_envs, np.float32),
             np.ones(self.num_envs, np.bool_),
         )
-        for i, (env, seed) in enumerate(zip(self._envs, seeds, strict=True)):
+        for i, (env, seed) in enumerate(zip(self.envs, seeds, strict=True)):
             self._now.obs[i] = env.reset(seed)
 
     def act(self, action: NDArray[np.integer]) -> None:
         """See `VectorEnv`."""
         obs, reward, first, _ = self._now
         final = {}
-        for i, env in enumerate(self._envs):
+        for i, env in enumerate(self.envs):
             step = env.step(int(action[i]))
             reward[i] = step.reward
             first[i] = step.terminated or step.truncated
@@ -76,7 +77,7 @@ class GymVectorEnv:
     def save(self) -> list[bytes] | None:
         """See `VectorEnv`."""
         states = []
-        for i, checked in enumerate(self._envs):
+        for i, checked in enumerate(self.envs):
             env = checked.env
             if not _can_be_saved(env):
                 return None
@@ -96,7 +97,7 @@ class GymVectorEnv:
         self._now = self._now._replace(final=NO_FINAL)
         obs, reward, first, _ = self._now
         size = self.spec.observation_bytes
-        for i, (checked, state) in enumerate(zip(self._envs, states, strict=True)):
+        for i, (checked, state) in enumerate(zip(self.envs, states, strict=True)):
             env = checked.env
             limit = _time_limit(env)
             if len(state) < _HEAD.size + size:
@@ -113,7 +114,7 @@ class GymVectorEnv:
 
     def close(self) -> None:
         """See `VectorEnv`."""
-        for env in self._envs:
+        for env in self.envs:
             env.close()
 
 

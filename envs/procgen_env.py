@@ -35,6 +35,7 @@ class ProcgenVectorEnv:
         config: levels, mode and threads.
         tasks: the N games.
         seed: decides the order of the levels and the games' own chance, 0 <= seed < 2**31.
+        render: whether `frame` can be called; takes 30 ms for a step of each environment.
 
     Raises:
         ValueError: if ProcGen is not there or does not open.
@@ -42,7 +43,9 @@ class ProcgenVectorEnv:
 
     spec = PROCGEN_SPEC
 
-    def __init__(self, config: EnvsConfig, tasks: Sequence[str], *, seed: int) -> None:
+    def __init__(
+        self, config: EnvsConfig, tasks: Sequence[str], *, seed: int, render: bool = False
+    ) -> None:
         self.tasks = tuple(tasks)
         self.num_envs = len(self.tasks)
         # A shorter list would be played in turn, but has to divide N or ends the process.
@@ -58,6 +61,7 @@ class ProcgenVectorEnv:
                 start_level=config.start_level,
                 num_threads=config.threads,
                 rand_seed=seed,
+                render_mode="rgb_array" if render else None,
             )
 
     def act(self, action: NDArray[np.integer]) -> None:
@@ -84,6 +88,24 @@ class ProcgenVectorEnv:
     def close(self) -> None:
         """See `VectorEnv`."""
         self._env.close()
+
+    def frame(self) -> NDArray[np.uint8]:
+        """Return the current frame of the first environment, [512, 512, 3], for people."""
+        frame: NDArray[np.uint8] = self._env.get_info()[0]["rgb"]
+        return frame
+
+    def level(self) -> int:
+        """Return the level that the first environment plays."""
+        return int(self._env.get_info()[0]["level_seed"])
+
+    def action_names(self) -> tuple[str, ...]:
+        """Return what each action does: directions, a key with a meaning of its own, or nothing."""
+        return tuple(_action_name(keys) for keys in self._env.get_combos())
+
+
+def _action_name(keys: Sequence[str]) -> str:
+    name = "+".join(keys).lower()
+    return f"key {name}" if len(name) == 1 else name or "nothing"
 
 
 def _game_of(state: bytes) -> str:

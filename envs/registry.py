@@ -94,8 +94,12 @@ def check_registered(task: str) -> None:
         raise ValueError(f"unknown task {task!r}: {_hint(task)}")
 
 
-def make(task: str) -> Any:
+def make(task: str, **options: Any) -> Any:
     """Build a registered environment.
+
+    Args:
+        task: its name.
+        options: more arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
         ValueError: if it cannot be built here, with the reason.
@@ -105,7 +109,7 @@ def make(task: str) -> Any:
     try:
         with WATCHDOG.watch(f"task {task!r}: its constructor"):
             # Its checker warns about style, and fails with the numpy of today in old gym.
-            return api.make(task.removeprefix(OLD_GYM), disable_env_checker=True)
+            return api.make(task.removeprefix(OLD_GYM), disable_env_checker=True, **options)
     except (api.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"task {task!r} cannot be made: {reason}") from None
