@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": "launch.cli.evaluate:evaluate",
     "plot": "launch.cli.plot:plot",
     "trace": "launch.cli.trace:trace",
+    "record": "launch.cli.record:record",
     "replay": "launch.cli.replay:replay",
     "config": "launch.cli.config:config",
     "configs": "launch.cli.config:configs",

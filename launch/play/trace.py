@@ -1,4 +1,4 @@
-"""Trace: records one episode and what the fast weights do at each of its steps."""
+"""Trace: plays one episode and records what the agent and its fast weights do at each step."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents import Actor, Agent, greedy
-from envs import EnvsConfig, Timestep, make_env
+from agents import Actor, ActorStep, Agent, greedy
+from envs import EnvsConfig, Timestep, VectorEnv, make_env
 from launch.flow.limit import check_length
 
 
@@ -22,6 +22,8 @@ class Trace(NamedTuple):
     obs: NDArray[np.generic]  # [T, ...], as the environment gives them
     reward: NDArray[np.float32]  # [T], unclipped; reward[t] answered the action at obs[t]
     value: NDArray[np.float32]  # [T], what the agent expected at obs[t]
+    action: NDArray[np.int64]  # [T], what it did at obs[t]
+    logits: NDArray[np.float32]  # [T, A], of the policy at obs[t]
     change: list[NDArray[np.float32]]
     """For each layer [T, H], the Frobenius norm of the update that each head made at obs[t]."""
 
@@ -45,29 +47,48 @@ def record(
     """Play the first episode of an environment, acting greedily as an evaluation does.
 
     Args:
-        agent: on the CPU, with a core that has fast weights.
+        agent: on the CPU.
         envs: of the one task that is played.
         seed: of the environment.
-        advance: called after every step.
+        advance: called at every step.
 
     Raises:
         EnvFault: if the environment fails, or the episode does not end: see `launch.flow.limit`.
     """
+    with closing(make_env(envs, 1, seed=seed)) as env:
+        return play(agent, env, advance)
+
+
+def play(
+    agent: Agent,
+    env: VectorEnv,
+    watch: Callable[[], None] = lambda: None,
+    most: int | None = None,
+) -> Trace:
+    """Play the first episode of an environment that was just made, acting greedily.
+
+    Args:
+        agent: on the CPU.
+        env: N = 1.
+        watch: called at every step, while the environment shows its observation.
+        most: steps, after which an episode that goes on is left; at least 1.
+
+    Raises:
+        EnvFault: as `record`.
+    """
     seen: list[Timestep] = []
-    values = []
+    steps: list[ActorStep] = []
     actor = Actor(agent, 1, greedy)
     start = actor.state
-    with closing(make_env(envs, 1, seed=seed)) as env:
+    now = env.observe().copy()
+    while not seen or not (now.first or len(seen) == most):
+        steps.append(actor.step(obs=now.obs, reward=now.reward, first=now.first))
+        seen.append(now)
+        watch()
+        env.act(steps[-1].action)
         now = env.observe().copy()
-        while not seen or not now.first:
-            step = actor.step(obs=now.obs, reward=now.reward, first=now.first)
-            seen.append(now)
-            values.append(step.value)
-            env.act(step.action)
-            now = env.observe().copy()
-            advance()
-            if not now.first:
-                check_length(env.tasks[0], len(seen))
+        if not now.first:
+            check_length(env.tasks[0], len(seen))
     obs = np.stack([timestep.obs for timestep in seen])
     reward = np.stack([timestep.reward for timestep in (*seen, now)])
     first = np.stack([timestep.first for timestep in seen])
@@ -80,6 +101,8 @@ def record(
     return Trace(
         obs=obs[:, 0],
         reward=reward[1:, 0],
-        value=np.concatenate(values),
+        value=np.concatenate([step.value for step in steps]),
+        action=np.concatenate([step.action for step in steps]),
+        logits=np.concatenate([step.logits for step in steps]),
         change=[layer.change[:, 0].numpy() for layer in layers],
     )

@@ -51,10 +51,10 @@ def film(trace: Trace, title: str, note: str) -> Iterator[NDArray[np.uint8]]:
 def write_video(
     pictures: Iterator[NDArray[np.uint8]], file: Path, advance: Callable[[], None] = lambda: None
 ) -> None:
-    """Write pictures [H, W, 4] as an MP4 that browsers play.
+    """Write pictures [H, W, 3] or [H, W, 4] as an MP4 that browsers play.
 
     Args:
-        pictures: uint8, all of one size.
+        pictures: uint8, one at least, all of one size; H and W are even.
         file: ending in .mp4.
         advance: called after every picture.
 
@@ -68,7 +68,8 @@ def write_video(
         first = next(pictures)
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
+        form = "rgb24" if first.shape[-1] == 3 else "rgba"
         for pixels in chain([first], pictures):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format=form)))
             advance()
         container.mux(stream.encode(None))

@@ -13,7 +13,7 @@ from agents import Agent, AgentConfig, make_agent
 from agents.cores import Core
 from agents.cores.fast_weights import FastWeights
 from envs import EnvsConfig, make_env
-from launch.play.trace import Trace, record, task_config
+from launch.play.trace import Trace, play, record, task_config
 from launch.report.picture import LEAST_FACTOR, picture, rgb, thin_out
 from launch.report.video import FRAMES_PER_SECOND, VIDEO_DPI, film, write_video
 from tests.launch.runs import TMAZE, changed, copy_run, main, train
@@ -71,9 +71,20 @@ def test_the_first_episode_is_recorded_with_what_answered_each_step(seed):
     assert trace.obs.tolist() == [[world, 0, t] for t in steps]
     assert trace.reward.tolist() == [counting_reward(Count(world, 0, t), t >= 2) for t in steps]
     assert trace.value.tolist() == [*steps]
+    assert trace.action.tolist() == [int(t >= 2) for t in steps]
+    assert trace.logits.tolist() == [[1.5 - t, t - 1.5] for t in steps]
     (change,) = trace.change
     # The second head says what last reward the agent was shown: clipped to 1, none at first.
     assert change.tolist() == [[t, 10 * (t > 0)] for t in steps]
+
+
+def test_an_episode_is_left_after_the_most_steps_that_are_wanted():
+    whole = record(clock_agent(), MAZE, seed=1)
+    env = make_env(MAZE, 1, seed=1)
+    start = play(clock_agent(), env, most=4)
+    assert len(whole.reward) == 9
+    for ours, theirs in zip(start[:5], whole[:5], strict=True):
+        assert ours.tolist() == theirs[:4].tolist()
 
 
 @pytest.mark.parametrize("core", ["srwm", "srwm_no_carry"])
@@ -119,6 +130,8 @@ def example(steps=6, frames=True):
         obs=obs.astype(np.uint8) if frames else np.zeros((steps, 4), np.float32),
         reward=reward,
         value=rise / 10,
+        action=np.zeros(steps, np.int64),
+        logits=np.zeros((steps, 2), np.float32),
         change=[np.stack([rise, 1000 / rise], axis=1), np.ones((steps, 1), np.float32)],
     )
 
