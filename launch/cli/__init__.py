@@ -21,6 +21,7 @@ COMMANDS = {
     "fewshot": "launch.cli.train:fewshot",
     "eval": "launch.cli.evaluate:evaluate",
     "plot": "launch.cli.plot:plot",
+    "report": "launch.cli.report:report",
     "trace": "launch.cli.trace:trace",
     "record": "launch.cli.record:record",
     "replay": "launch.cli.replay:replay",

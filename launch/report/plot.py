@@ -69,7 +69,7 @@ def plot(runs: Sequence[OpenedRun], metrics: Sequence[str] = (), by: Sequence[st
         UserError: if no run has such a metric or key.
     """
     names = list(dict.fromkeys(metrics)) or _default_metrics(runs)
-    groups = _groups(runs, by)
+    groups = group_runs(runs, by)
     panels = []
     for name in names:
         curves = {
@@ -78,13 +78,13 @@ def plot(runs: Sequence[OpenedRun], metrics: Sequence[str] = (), by: Sequence[st
         }
         panels.append(Panel(name, {label: found for label, found in curves.items() if found}))
         if not panels[-1].groups:
-            raise UserError(f"metric {name!r}: no run has it{_nearest(name, _all_metrics(runs))}")
+            raise UserError(f"metric {name!r}: no run has it{_nearest(name, all_metrics(runs))}")
     unit = "images" if isinstance(runs[0].config, FewShotConfig) else "frames"
     return draw(panels, unit, "", columns=min(2, len(panels)))
 
 
 def _default_metrics(runs: Sequence[OpenedRun]) -> list[str]:
-    known = _all_metrics(runs)
+    known = all_metrics(runs)
     if isinstance(runs[0].config, FewShotConfig):
         return [name for name in ("accuracy/train", "accuracy/validation") if name in known]
     wanted = [name for name in known if name.startswith("return/")]
@@ -93,7 +93,8 @@ def _default_metrics(runs: Sequence[OpenedRun]) -> list[str]:
     return wanted
 
 
-def _all_metrics(runs: Sequence[OpenedRun]) -> list[str]:
+def all_metrics(runs: Sequence[OpenedRun]) -> list[str]:
+    """Return the names of the metrics that any of the runs has."""
     return list(dict.fromkeys(name for run in runs for row in run.rows for name in row))
 
 
@@ -103,8 +104,8 @@ def _curve(rows: Rows, name: str) -> Curve:
     return Curve([x for x, _ in points], [y for _, y in points])
 
 
-def _groups(runs: Sequence[OpenedRun], by: Sequence[str]) -> dict[str, list[OpenedRun]]:
-    """Return the runs by the label of their line."""
+def group_runs(runs: Sequence[OpenedRun], by: Sequence[str] = ()) -> dict[str, list[OpenedRun]]:
+    """Return the runs by the label of their line; `by` as in `plot`."""
     keys = list(by) or _different(runs)
     groups: dict[str, list[OpenedRun]] = {}
     for run in runs:
