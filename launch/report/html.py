@@ -91,11 +91,18 @@ def link(address: str, text: str) -> str:
     return f'<p><a href="{escape(address)}">{escape(text)}</a></p>'
 
 
+def number(value: object) -> str:
+    """Write a whole number in full, another with some four digits."""
+    if not isinstance(value, float):
+        return f"{value:,}"
+    return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
 def _cell(value: object) -> str:
     if isinstance(value, str):
         return f"<td>{escape(value)}</td>"
-    text = "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-    return f'<td class="number">{text}</td>'
+    text = "-" if value is None else number(value)
+    return f'<td class="number">{escape(text)}</td>'
 
 
 def _image(content: bytes, kind: str, description: str) -> str:

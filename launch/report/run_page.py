@@ -15,8 +15,12 @@ from launch.report.plot import OpenedRun, all_metrics, group_runs, plot
 MOST_BYTES = 4_000_000  # of a picture in the page; a larger one is linked
 VIDEOS = (".mp4", ".webm", ".mov")
 MEANS = ("return_normalised/mean", "held_out_normalised/mean", "held_out_normalised/gap")
-LEARNING = ("loss/total", "loss/cross_entropy", "policy/entropy", "learner/grad_norm")
-SPEED = ("throughput/total", "throughput/acting", "throughput/learning")
+LEARNING = (
+    *("loss/total", "policy/entropy", "policy/value"),  # of a run that plays games
+    *("loss/cross_entropy", "loss/validation"),  # few-shot
+    "learner/grad_norm",
+)
+SPEED = ("throughput/total", "throughput/acting", "throughput/learning", "time/update")
 
 
 def run_page(runs: Sequence[OpenedRun], file: Path) -> str:
@@ -77,8 +81,8 @@ def _scores(runs: Sequence[OpenedRun]) -> str:
             found = [_spread(alike, f"{kind}/{task}") for kind in kinds]
             rows.append([task, label, len(alike), *found])
     titles = [kind.replace("return_", "").replace("_", " ") for kind in kinds]
-    told = "In the last row of each run; of several runs the mean, and the lowest to the highest."
-    return html.table(["", "runs of", "runs", *titles], rows) + html.note(told) if rows else ""
+    told = "From the last row of metrics; of several runs the mean, from the lowest to the highest."
+    return html.table(["task", "group", "runs", *titles], rows) + html.note(told) if rows else ""
 
 
 def _spread(runs: Sequence[OpenedRun], metric: str) -> str | float | None:
@@ -86,7 +90,8 @@ def _spread(runs: Sequence[OpenedRun], metric: str) -> str | float | None:
     values = [float(run.rows[-1][metric]) for run in runs if metric in run.rows[-1]]
     if len(values) < 2:
         return values[0] if values else None
-    return f"{statistics.fmean(values):.4g} ({min(values):.4g} to {max(values):.4g})"
+    mean, low, high = map(html.number, (statistics.fmean(values), min(values), max(values)))
+    return f"{mean} ({low} to {high})"
 
 
 def _score_metrics(runs: Sequence[OpenedRun]) -> list[str]:
@@ -94,8 +99,7 @@ def _score_metrics(runs: Sequence[OpenedRun]) -> list[str]:
     known = all_metrics(runs)
     tasks = [name.partition("/")[2] for name in known if name.startswith("return/")]
     by_task = [f"{kind}/{task}" for task in tasks for kind in ("return", "held_out")]
-    accuracies = [name for name in known if name in ("accuracy/train", "accuracy/validation")]
-    return [*MEANS, *by_task, *accuracies]
+    return [*MEANS, *by_task, "accuracy/train", "accuracy/validation"]
 
 
 def _curves(runs: Sequence[OpenedRun], metrics: Iterable[str]) -> str:
@@ -108,8 +112,7 @@ def _curves(runs: Sequence[OpenedRun], metrics: Iterable[str]) -> str:
 def _speed(runs: Sequence[OpenedRun], names: Sequence[str]) -> str:
     rows = []
     for run, name in zip(runs, names, strict=True):
-        means = [_mean(run, metric) for metric in SPEED]
-        rows.append([name, *means, _mean(run, "time/update")])
+        rows.append([name, *(_mean(run, metric) for metric in SPEED)])
     told = "Means over the rows of each run. Acting and learning: what each could do alone."
     columns = ["run", "frames per second", "acting", "learning", "seconds for an update"]
     return html.table(columns, rows) + html.note(told)
