@@ -19,6 +19,7 @@ from launch.errors import UserError
 from launch.flow.evaluate import Score, mean_normalised
 from launch.flow.evaluate import evaluate as play
 from launch.job import AnyJob
+from launch.machine.facts import process_facts
 from launch.paths import is_file
 from launch.play.fewshot import FewShotResult
 from launch.play.fewshot_runs import evaluate_fewshot
@@ -26,6 +27,7 @@ from launch.prepare import check, prepare_any
 from launch.run.folder import RunFolder
 from launch.run.lock import RunLock
 from launch.run.saved import Saved
+from launch.run.starts import add_start
 
 __all__ = [
     "Evaluation",
@@ -125,6 +127,7 @@ def _drive(
 ) -> None:
     console = console or Console(markup=False, emoji=False)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
+    add_start(run.path, saved.frames if saved else 0, process_facts())
     drive(job, run, console, saved, own_process)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
 

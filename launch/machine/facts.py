@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import platform
+import shlex
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import torch
 
 from agents.cpu_info import cpu_fields
 from launch.flow.resources import cpu_count
+from launch.paths import ROOT
 
 
 def machine() -> dict[str, object]:
@@ -22,6 +28,33 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def process_facts() -> dict[str, object]:
+    """Return how this process was started, its host and versions, and what `machine` says."""
+    return {
+        "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "command": shlex.join(sys.argv),
+        "host": socket.gethostname(),
+        "commit": _commit(),
+        **{key: value for key, value in machine().items() if key != "date"},
+    }
+
+
+def _commit() -> str | None:
+    """Return the commit of this code, None if it is no checkout."""
+    if not Path(ROOT, ".git").exists():  # an installed copy may lie in a repository of the user's
+        return None
+    try:
+        asked = subprocess.run(
+            ["git", "-C", ROOT, "describe", "--always", "--dirty", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None
 
 
 def memory_mb(process: psutil.Process) -> dict[psutil.Process, float]:

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from launch.report import html
 from launch.report.plot import OpenedRun, all_metrics, group_runs, plot
+from launch.run.starts import read_starts
 
 MOST_BYTES = 4_000_000  # of a picture in the page; a larger one is linked
+FACTS = ("time", "frames", "command", "host", "cpu", "cores", "gpu", "python", "torch", "commit")
 VIDEOS = (".mp4", ".webm", ".mov")
 MEANS = ("return_normalised/mean", "held_out_normalised/mean", "held_out_normalised/gap")
 LEARNING = (
@@ -39,6 +41,7 @@ def run_page(runs: Sequence[OpenedRun], file: Path) -> str:
         title,
         [
             ("Runs", _overview(runs, names)),
+            ("Started", _starts(runs, names)),
             ("Scores", _scores(runs) + _curves(runs, _score_metrics(runs))),
             ("Learning", _curves(runs, LEARNING)),
             ("Speed", _speed(runs, names) + _curves(runs, SPEED)),
@@ -62,6 +65,19 @@ def _overview(runs: Sequence[OpenedRun], names: Sequence[str]) -> str:
         frames, updates = int(last["frames"]), int(last["updates"])
         rows.append([name, run.config.core, str(run.config.seed), frames, updates, _duration(run)])
     return html.table(["run", "core", "seed", "frames", "updates", "time"], rows)
+
+
+def _starts(runs: Sequence[OpenedRun], names: Sequence[str]) -> str:
+    rows = [
+        [name, *(_words(start.get(fact)) for fact in FACTS)]
+        for run, name in zip(runs, names, strict=True)
+        for start in read_starts(Path(run.name))
+    ]
+    return html.table(["run", *FACTS], rows) if rows else ""
+
+
+def _words(fact: object) -> str:
+    return "-" if fact is None else str(fact)
 
 
 def _duration(run: OpenedRun) -> str:

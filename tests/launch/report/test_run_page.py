@@ -11,8 +11,9 @@ from PIL import Image
 from launch.config.source import parse_config
 from launch.report import html
 from launch.report.plot import open_runs
-from launch.report.run_page import MOST_BYTES, run_page
+from launch.report.run_page import FACTS, MOST_BYTES, run_page
 from launch.run.folder import RunFolder
+from launch.run.starts import add_start
 from tests.launch.fewshot import SYNCHRONOUS
 from tests.launch.runs import PROCGEN, changed, main
 
@@ -92,6 +93,20 @@ def test_the_tables_hold_the_numbers_of_the_runs(run, tmp_path):
     assert ["seed", "0", "1", "0"] in rows
     assert ["agent.core", "srwm", "srwm", "lstm"] in rows
     assert not [row for row in rows if row[0] in ("run_dir", "agent.encoder")]
+
+
+def test_the_page_says_how_runs_were_started(run, tmp_path):
+    runs = [run("a"), run("b"), run("c")]
+    add_start(runs[0], 0, {"command": "srwm train <x>", "host": "h1", "cores": 2, "gpu": None})
+    add_start(runs[0], 500, {"command": "srwm train --resume a", "host": "h2"})
+    rows = page(runs, tmp_path).rows
+    place = rows.index(["run", *FACTS])
+    assert [row[:5] for row in rows[place + 1 : place + 3]] == [
+        ["a", "-", "0", "srwm train <x>", "h1"],
+        ["a", "-", "500", "srwm train --resume a", "h2"],
+    ]
+    assert rows[place + 1][6:8] == ["2", "-"]
+    assert rows[place + 3][0] == "task"
 
 
 def test_the_page_is_one_file_with_its_curves(run, tmp_path):
