@@ -38,5 +38,6 @@ def report(runs: tuple[str, ...], file: Path) -> None:
 
     opened = open_runs(runs)
     with writing(file):
-        file.write_text(run_page(opened, file), encoding="utf-8")
+        # A name of a file may hold bytes that are no text.
+        file.write_bytes(run_page(opened, file).encode("utf-8", "replace"))
     console.print(f"{len(runs)} runs: {file}", highlight=False, soft_wrap=True)

@@ -165,4 +165,4 @@ def _media(runs: Sequence[OpenedRun], names: Sequence[str], file: Path) -> Itera
             if ending in html.KINDS and found.stat().st_size <= MOST_BYTES:
                 yield html.picture(found, caption)
             elif ending in html.KINDS or ending in VIDEOS:
-                yield html.link(quote(os.path.relpath(found, file.parent)), caption)
+                yield html.link(quote(os.fsencode(os.path.relpath(found, file.parent))), caption)

@@ -31,6 +31,7 @@ LONG = [
     *("launch.prepare.prepare", "launch.sweep.recall.run_grid", "launch.play.trace.record"),
     *("launch.bench.core.core_speed", "launch.bench.scale.scale", "launch.api.play"),
     *("launch.prepare.check_fewshot", "launch.bench.prototypes.prototype_score"),
+    "launch.play.record.record_screen",
 ]
 
 

@@ -164,12 +164,13 @@ def test_a_fewshot_run_has_its_accuracies(run, tmp_path):
 
 
 def test_the_command_writes_the_page(run, tmp_path, capsys):
-    run("a")
+    path = run("a")
+    (path / "no\udcfftext.mp4").write_bytes(b"")
     assert main("report", "a", "--out", "page.html") == 0
     assert capsys.readouterr().out == "1 runs: page.html\n"
-    assert ["a", "srwm", "0", "123,400", "24,680", "1:02:03"] in Page(
-        (tmp_path / "page.html").read_text()
-    ).rows
+    written = Page((tmp_path / "page.html").read_text())
+    assert ["a", "srwm", "0", "123,400", "24,680", "1:02:03"] in written.rows
+    assert written.links == {"a: no?text.mp4": "a/no%FFtext.mp4"}
 
 
 def test_bad_input_is_one_line(run, tmp_path, capsys):
