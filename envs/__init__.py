@@ -5,6 +5,7 @@ from __future__ import annotations
 from envs.config import EnvsConfig
 from envs.episodes import Episode, EpisodeTracker
 from envs.gym_env import GymVectorEnv, gym_spec
+from envs.levels import LevelListEnv, level_opener
 from envs.procgen_env import PROCGEN_SPEC, ProcgenVectorEnv, told_if_missing
 from envs.registry import import_procgen, register_env
 from envs.scores import NORMALISATION, normalise
@@ -21,12 +22,14 @@ __all__ = [
     "EnvsConfig",
     "Episode",
     "EpisodeTracker",
+    "LevelListEnv",
     "Picture",
     "Screen",
     "Suite",
     "Timestep",
     "VectorEnv",
     "env_spec",
+    "level_opener",
     "make_env",
     "make_screen",
     "normalise",

@@ -8,6 +8,11 @@ the same but for two of the easy mode: there jumper is 1..10 and leaper 1.5..10.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
 NORMALISATION = "ProcGen paper, arXiv 1912.01588, appendix"
 """Which set of constants a normalised return is of, in words."""
 
@@ -52,8 +57,11 @@ RANGES: dict[str, dict[str, tuple[float, float]]] = {
 """(Rmin, Rmax) by distribution mode and game."""
 
 
-def normalise(task: str, mode: str, mean_return: float) -> float | None:
-    """Return the normalised score of a mean undiscounted return.
+Return = TypeVar("Return", float, NDArray[np.float64])
+
+
+def normalise(task: str, mode: str, mean_return: Return) -> Return | None:
+    """Return the normalised score of a mean undiscounted return, or of an array of them.
 
     None where no range was published: modes other than easy and hard, tasks outside ProcGen.
     """
