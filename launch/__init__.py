@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from launch.api import (
         Evaluation,
         FewShotResult,
+        PolicyResult,
         RunFolder,
         evaluate,
         evaluate_fewshot,
+        evaluate_policies,
         load_config,
         resume,
         train,
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Evaluation",
     "FewShotResult",
+    "PolicyResult",
     "RunFolder",
     "evaluate",
     "evaluate_fewshot",
+    "evaluate_policies",
     "load_config",
     "resume",
     "train",

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import Progress
 
-from envs import EnvsConfig, overlaps, split_config
 from launch.config.source import AnyConfig
 from launch.config.source import load_any_config as load_config
 from launch.driver import drive
 from launch.errors import UserError
-from launch.flow.evaluate import Score, mean_normalised
-from launch.flow.evaluate import evaluate as play
 from launch.job import AnyJob
 from launch.machine.facts import process_facts
 from launch.paths import is_file
+from launch.play.evaluate import Evaluation, evaluate
 from launch.play.fewshot import FewShotResult
 from launch.play.fewshot_runs import evaluate_fewshot
-from launch.prepare import check, prepare_any
+from launch.play.policies import PolicyResult, evaluate_policies
+from launch.prepare import prepare_any
 from launch.run.folder import RunFolder
 from launch.run.lock import RunLock
 from launch.run.saved import Saved
@@ -32,9 +28,11 @@ from launch.run.starts import add_start
 __all__ = [
     "Evaluation",
     "FewShotResult",
+    "PolicyResult",
     "RunFolder",
     "evaluate",
     "evaluate_fewshot",
+    "evaluate_policies",
     "load_config",
     "resume",
     "train",
@@ -130,59 +128,3 @@ def _drive(
     add_start(run.path, saved.frames if saved else 0, process_facts())
     drive(job, run, console, saved, own_process)
     console.print(f"run folder: {run.path}", highlight=False, soft_wrap=True)
-
-
-class Evaluation(NamedTuple):
-    """The scores of one agent."""
-
-    frames: int  # environment steps that the agent had learnt from
-    seed: int
-    scores: list[Score]  # one for each split and game
-    mean_normalised: dict[str, float | None]  # by split; None unless every game has a score
-
-
-def evaluate(
-    run: RunFolder | str | Path,
-    splits: Sequence[str] = (),
-    episodes: int = 100,
-    seed: int = 0,
-    console: Console | None = None,
-    checkpoint: str = "newest",
-) -> Evaluation:
-    """Play complete episodes with a checkpoint of a run and the greedy policy.
-
-    Args:
-        run: the run, or the path of its folder.
-        splits: of `envs.SPLITS`; by default the training levels and, for ProcGen, the three
-            held-out splits of the paper.
-        episodes: complete episodes of each game on each split, at least 1.
-        seed: of the environments.
-        console: where a progress bar is shown if it is a terminal; by default nowhere.
-        checkpoint: `newest`, `best` or the number of its frames.
-
-    Raises:
-        UserError: if the run has no such checkpoint that can be read, or a split does not exist.
-        EnvFault: if an environment fails, or an episode does not end.
-    """
-    folder, config = RunFolder.open(run.path if isinstance(run, RunFolder) else run)
-    chosen = _splits(splits, config.envs)
-    saved = folder.find_checkpoint(checkpoint)
-    agent = check(config, saved).eval()
-    for name in chosen:
-        if name != "train" and overlaps(name, config.envs):
-            log.warning("split %s: some of its levels were trained on", name)
-    scores: list[Score] = []
-    with Progress(console=console, disable=not (console and console.is_terminal)) as progress:
-        for name, envs in chosen.items():
-            bar = progress.add_task(name, total=episodes * len(envs.tasks))
-            scores += play(agent, envs, name, episodes, seed, partial(progress.advance, bar))
-    means = {name: mean_normalised([s for s in scores if s.split == name]) for name in chosen}
-    return Evaluation(saved.frames, seed, scores, means)
-
-
-def _splits(names: Sequence[str], envs: EnvsConfig) -> dict[str, EnvsConfig]:
-    default = ("train", "test1", "test2", "test3") if envs.is_procgen else ("train",)
-    try:
-        return {name: split_config(name, envs) for name in names or default}
-    except ValueError as error:
-        raise UserError(str(error)) from None

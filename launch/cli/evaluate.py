@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from launch.cli.terminal import (
 )
 from launch.errors import UserError
 
+if TYPE_CHECKING:
+    from launch.play.policies import PolicyResult
+
 
 @click.command("eval")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN [RUN ...]")
@@ -32,13 +36,26 @@ from launch.errors import UserError
 @click.option(
     "--episodes",
     type=click.IntRange(1),
-    help="Complete episodes of each game (by default 100); of a few-shot run in all (1000).",
+    help="Complete episodes of each game on each split, spread over its levels (by default 200); "
+    "of a few-shot run in all (1000).",
 )
 @checkpoint_option("the best of a few-shot run, else the newest")
 @click.option(
     "--seed",
     type=click.IntRange(0, MAX_SEED),
-    help="Seed of the environments (by default 0); not few-shot.",
+    help="Seed of sampled actions, and of environments without levels (by default 0); not "
+    "few-shot.",
+)
+@click.option(
+    "--sample",
+    is_flag=True,
+    help="Draw actions with the policy's probabilities, as in training, instead of the likeliest; "
+    "not few-shot.",
+)
+@click.option(
+    "--exclude-leaked",
+    is_flag=True,
+    help="Leave out held-out levels that equal a training level, and say how many; ProcGen only.",
 )
 @click.option(
     "--shots",
@@ -56,14 +73,14 @@ from launch.errors import UserError
     "csv_file",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=file_in_a_folder,
-    help="Few-shot: write every accuracy, by shot and by position, to this file.",
+    help="Also write every estimate with its interval to this file, as CSV.",
 )
 @click.option(
     "--out",
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=picture_in_a_folder,
-    help="Few-shot: draw the accuracies into this file, .png, .svg or .pdf.",
+    help="Also draw the results into this file, .png, .svg or .pdf.",
 )
 def evaluate(
     runs: tuple[str, ...],
@@ -71,6 +88,8 @@ def evaluate(
     episodes: int | None,
     checkpoint: str | None,
     seed: int | None,
+    sample: bool,
+    exclude_leaked: bool,
     shots: int | None,
     shuffle_labels: bool,
     file: Path | None,
@@ -79,20 +98,32 @@ def evaluate(
 ) -> None:
     """Measure the networks of RUN folders and print their scores.
 
-    A run that plays games plays complete episodes. Few-shot runs are compared: they answer the same
-    episodes, and runs that differ in their seed only become one row.
+    A run that plays games plays complete episodes; a few-shot run answers episodes of new classes.
+    Several runs are compared: runs that differ in their seed only become one row.
     """
     if _are_fewshot(runs):
-        _refuse("a few-shot run has fixed episodes", {"--seed": seed})
+        games: dict[str, object] = {"--seed": seed, "--sample": sample or None}
+        games["--exclude-leaked"] = exclude_leaked or None
+        _refuse("a few-shot run has fixed episodes", games)
         _evaluate_fewshot(
             runs, splits, episodes, checkpoint, shots, shuffle_labels, file, csv_file, picture
         )
         return
     fewshot: dict[str, object] = {"--shots": shots, "--shuffle-labels": shuffle_labels or None}
-    _refuse(f"{runs[0]} plays games", fewshot | {"--csv": csv_file, "--out": picture})
-    if len(runs) > 1:
-        raise UserError(f"{runs[1]}: runs that play games are evaluated one at a time")
-    _evaluate_policy(runs[0], splits, episodes, checkpoint, seed, file)
+    _refuse(f"{runs[0]} plays games", fewshot)
+    from launch import api
+
+    results = api.evaluate_policies(
+        runs,
+        splits,
+        episodes or 200,
+        seed or 0,
+        notes,
+        checkpoint or "newest",
+        sample,
+        exclude_leaked,
+    )
+    _report_policies(results, file, csv_file, picture)
 
 
 def _are_fewshot(runs: tuple[str, ...]) -> bool:
@@ -116,24 +147,32 @@ def _refuse(why: str, options: dict[str, object]) -> None:
             raise UserError(f"{name}: has no effect, {why}: leave it out")
 
 
-def _evaluate_policy(
-    run: str,
-    splits: tuple[str, ...],
-    episodes: int | None,
-    checkpoint: str | None,
-    seed: int | None,
-    file: Path | None,
+def _report_policies(
+    results: list[PolicyResult], file: Path | None, csv_file: Path | None, picture: Path | None
 ) -> None:
-    from launch import api
     from launch.report.files import write_json
-    from launch.report.table import score_table
+    from launch.report.policies import (
+        as_tree,
+        normalised_table,
+        return_table,
+        shared_facts,
+        write_csv,
+    )
+    from launch.report.policies_picture import draw
 
-    result = api.evaluate(run, splits, episodes or 100, seed or 0, notes, checkpoint or "newest")
-    console.print(score_table(result.scores))
+    console.print(return_table(results))
+    if normalised := normalised_table(results):
+        console.print(normalised)
+    console.print(shared_facts(results), highlight=False)
     if file:
-        scores = [score._asdict() for score in result.scores]
         with writing(file):
-            write_json(file, {"run": run, **result._asdict(), "scores": scores})
+            write_json(file, as_tree(results))
+    if csv_file:
+        with writing(csv_file):
+            write_csv(csv_file, results)
+    if picture:
+        with writing(picture):
+            draw(results).savefig(picture, dpi=120)
 
 
 def _evaluate_fewshot(

@@ -16,14 +16,12 @@ from launch.config.fewshot import FewShotConfig
 from launch.errors import UserError
 from launch.flow.episodes import SPLIT_SEEDS, load_sampler
 from launch.flow.resources import learning_device
+from launch.play.alike import join_alike
 from launch.play.fewshot import FewShotResult, Network, join_seeds, orders, try_network
 from launch.prepare import check_classifier
 from launch.run.folder import RunFolder
 
 Opened = tuple[RunFolder, FewShotConfig]
-
-# What else than the seed may differ between runs that are joined.
-FREE = {"seed", "run_dir", "launch", "checkpoint", "log_every_frames"}
 
 
 def evaluate_fewshot(
@@ -54,7 +52,7 @@ def evaluate_fewshot(
         UserError: if a run is no few-shot run or has no such checkpoint, if two runs have the same
             configuration and seed, or if data are missing or too few.
     """
-    groups = _join_alike([open_fewshot(run) for run in runs])
+    groups = join_alike([open_fewshot(run) for run in runs])
     found = []
     with Progress(console=console, disable=not (console and console.is_terminal)) as progress:
         for group in groups:
@@ -137,18 +135,3 @@ def load_network(
     saved = run.find_checkpoint(checkpoint)
     classifier = check_classifier(config, shape, saved).to(learning_device(config))
     return Network(classifier, str(run.path), config, checkpoint, saved.frames)
-
-
-def _join_alike(opened: Sequence[Opened]) -> list[list[Opened]]:
-    """Return the runs in groups that differ in their seed only."""
-    groups: dict[str, list[Opened]] = {}
-    for run, config in opened:
-        alike = groups.setdefault(config.model_dump_json(exclude=FREE), [])
-        for other, known in alike:
-            if known.seed == config.seed:
-                raise UserError(
-                    f"{run.path}: has the configuration and the seed of {other.path}: "
-                    "leave one of them out"
-                )
-        alike.append((run, config))
-    return [*groups.values()]

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from launch.play.fewshot import FewShotResult, TaskScore
 from launch.play.intervals import Estimate
+from launch.report.facts import differing, plain, shared, with_half
 from launch.report.table import table
 
 
@@ -26,19 +27,10 @@ def score_rows(results: Sequence[FewShotResult]) -> list[Row]:
     return [Row(_facts(result, score.task), score) for result in results for score in result.tasks]
 
 
-def differing(rows: Sequence[Row]) -> list[str]:
-    """Return the names of the facts by which the rows differ; the core is always among them."""
-    return [
-        name
-        for name in rows[0].facts
-        if name == "core" or len({row.facts[name] for row in rows}) > 1
-    ]
-
-
 def accuracy_table(results: Sequence[FewShotResult]) -> Table:
     """Return the accuracies, with the facts by which they differ."""
     rows = score_rows(results)
-    names = differing(rows)
+    names = differing([row.facts for row in rows])
     columns = [*((name, "") for name in names), ("accuracy %", ".1f"), ("95 % interval", "")]
     lines = [
         (*(row.facts[name] for name in names), 100 * estimate.mean, _interval(estimate))
@@ -50,12 +42,8 @@ def accuracy_table(results: Sequence[FewShotResult]) -> Table:
 
 def shared_facts(results: Sequence[FewShotResult]) -> str:
     """Return what all rows of the tables share, and what the intervals are over."""
-    rows = score_rows(results)
-    names = differing(rows)
-    facts = [f"{name} {x}" for name, x in rows[0].facts.items() if name not in names]
-    kinds = {"seeds" if len(result.seeds) > 1 else "episodes" for result in results}
-    over = "seeds where there are several, else over episodes" if len(kinds) > 1 else kinds.pop()
-    return f"{', '.join(facts)}. The intervals are over {over}."
+    units = {"seeds" if len(result.seeds) > 1 else "episodes" for result in results}
+    return shared([row.facts for row in score_rows(results)], units)
 
 
 def shot_tables(results: Sequence[FewShotResult]) -> list[Table]:
@@ -66,7 +54,9 @@ def shot_tables(results: Sequence[FewShotResult]) -> list[Table]:
     rows = score_rows(results)
     if len({shot for row in rows for shot in row.score.by_shot}) < 2:
         return []
-    names = [name for name in differing(rows) if name not in ("split", "order")]
+    names = [
+        name for name in differing([row.facts for row in rows]) if name not in ("split", "order")
+    ]
     tables: dict[str, list[Row]] = {}
     for row in rows:
         tables.setdefault(f"{row.facts['split']}: {row.facts['order']}", []).append(row)
@@ -77,7 +67,10 @@ def _shot_table(title: str, names: Sequence[str], rows: Sequence[Row]) -> Table:
     shots = sorted({shot for row in rows for shot in row.score.by_shot})
     columns = [("examples seen", "d")]
     columns += [("\n".join(row.facts[name] for name in names), ".1f") for row in rows]
-    lines = [(shot, *(_cell(row.score.by_shot.get(shot)) for row in rows)) for shot in shots]
+    lines = [
+        (shot, *(with_half(row.score.by_shot.get(shot), ".1f", 100) for row in rows))
+        for shot in shots
+    ]
     return table(columns, lines, caption=f"{title}, % ± half of the 95 % interval")
 
 
@@ -94,13 +87,7 @@ def write_csv(file: Path, results: Sequence[FewShotResult]) -> None:
         writer.writerow(names)
         for facts, score in rows:
             for by, at, estimate in _estimates(score):
-                writer.writerow([*map(_plain, facts.values()), by, at, *estimate])
-
-
-def _plain(fact: str) -> str:
-    """Return numbers as a program reads them, 1000 for 1,000."""
-    without = fact.replace(",", "")
-    return without if without.replace(" ", "").isdecimal() else fact
+                writer.writerow([*map(plain, facts.values()), by, at, *estimate])
 
 
 def as_tree(results: Sequence[FewShotResult]) -> list[dict[str, Any]]:
@@ -134,15 +121,6 @@ def _interval(estimate: Estimate) -> str | None:
     if estimate.low is None or estimate.high is None:
         return None
     return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
-
-
-def _cell(estimate: Estimate | None) -> str | None:
-    if estimate is None:
-        return None
-    mean = f"{100 * estimate.mean:.1f}"
-    if estimate.low is None or estimate.high is None:
-        return mean
-    return f"{mean}±{50 * (estimate.high - estimate.low):.1f}"
 
 
 def _estimates(score: TaskScore) -> Iterator[tuple[str, int | None, Estimate]]:

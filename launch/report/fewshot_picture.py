@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from launch.play.fewshot import FewShotResult
 from launch.play.intervals import Estimate
-from launch.report.fewshot import differing, score_rows
+from launch.report.facts import differing
+from launch.report.fewshot import score_rows
 
 PANEL = (8, 3.4)  # inches
 NAMED_BY_THE_PANEL = ("labels", "split", "order", "task")
@@ -43,7 +44,9 @@ def _names(results: Sequence[FewShotResult]) -> list[str]:
     """Return for each result what tells it from the others of its panel."""
     names = []
     rows = score_rows(results)
-    told = [name for name in differing(rows) if name not in NAMED_BY_THE_PANEL]
+    told = [
+        name for name in differing([row.facts for row in rows]) if name not in NAMED_BY_THE_PANEL
+    ]
     for result in results:
         facts = score_rows([result])[0].facts
         names.append(", ".join(facts[told[0]] if n == told[0] else f"{n} {facts[n]}" for n in told))

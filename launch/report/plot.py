@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -13,11 +13,9 @@ from launch.config.fewshot import FewShotConfig
 from launch.config.source import AnyConfig
 from launch.errors import UserError
 from launch.report.curves import Curve, Panel, draw
+from launch.report.differences import differing_keys, labelled, values_of
 from launch.report.files import read_rows
 from launch.run.folder import RunFolder
-
-# What may differ between runs of one line, and says nothing about what is compared.
-SILENT = ("seed", "run_dir", "launch.", "checkpoint.", "validation.", "log_every_frames")
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -32,7 +30,7 @@ class OpenedRun(NamedTuple):
     @property
     def keys(self) -> dict[str, str]:
         """The values of its configuration by dotted key."""
-        return _flat(self.config.model_dump(mode="json"))
+        return values_of(self.config)
 
 
 def open_runs(paths: Sequence[str | Path]) -> list[OpenedRun]:
@@ -106,7 +104,7 @@ def _curve(rows: Rows, name: str) -> Curve:
 
 def group_runs(runs: Sequence[OpenedRun], by: Sequence[str] = ()) -> dict[str, list[OpenedRun]]:
     """Return the runs by the label of their line; `by` as in `plot`."""
-    keys = list(by) or _different(runs)
+    keys = list(by) or differing_keys([run.keys for run in runs])
     groups: dict[str, list[OpenedRun]] = {}
     for run in runs:
         missing = [key for key in by if key not in run.keys]
@@ -114,35 +112,9 @@ def group_runs(runs: Sequence[OpenedRun], by: Sequence[str] = ()) -> dict[str, l
             raise UserError(
                 f"--by {missing[0]}: {run.name} has no such key{_nearest(missing[0], [*run.keys])}"
             )
-        label = ", ".join(_label(key, run.keys.get(key)) for key in keys)
+        label = ", ".join(labelled(key, run.keys.get(key)) for key in keys)
         groups.setdefault(label or run.config.core, []).append(run)
     return groups
-
-
-def _different(runs: Sequence[OpenedRun]) -> list[str]:
-    """Return the keys whose values are not the same in all runs."""
-    keys = dict.fromkeys(key for run in runs for key in run.keys)
-    return [
-        key
-        for key in keys
-        if not f"{key}.".startswith(SILENT) and len({run.keys.get(key) for run in runs}) > 1
-    ]
-
-
-def _label(key: str, value: str | None) -> str:
-    """Write a core by its name alone, and all else with the last part of its key."""
-    last = key.rpartition(".")[2]
-    return str(value) if last == "core" else f"{last} {value}"
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from envs import NORMALISATION
-from launch.flow.evaluate import Score, mean_normalised
 from learners import Finding
 
 Column = tuple[str, str]
@@ -31,18 +29,6 @@ def _cell(value: object, form: str) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else format(value, form)
-
-
-def score_table(scores: list[Score]) -> Table:
-    """Return the scores as a table, with each split's mean normalised score below it."""
-    rows: list[tuple[object, ...]] = []
-    for split in dict.fromkeys(score.split for score in scores):
-        played = [score for score in scores if score.split == split]
-        rows += [tuple(score) for score in played]
-        rows.append((split, "mean", "", "", "", mean_normalised(played)))
-    columns = [("split", ""), ("game", ""), ("episodes", "d"), ("mean return", ".2f")]
-    columns += [("± s.e.", ".2f"), ("normalised", ".3f")]
-    return table(columns, rows, caption=f"normalised: {NORMALISATION}")
 
 
 def findings_table(findings: Sequence[Finding], most: int) -> Table:

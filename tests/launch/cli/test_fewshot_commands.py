@@ -144,7 +144,8 @@ def test_kinds_of_runs_and_their_options_are_not_mixed(trained, trained_tmaze, c
     for arguments, named in (
         ([game, fewshot], ["a few-shot run", "command of its own"]),
         ([game, "--shots", "1"], ["--shots", "plays games"]),
-        ([game, game], ["one at a time"]),
+        ([fewshot, "--sample"], ["--sample", "fixed episodes"]),
+        ([fewshot, "--exclude-leaked"], ["--exclude-leaked", "fixed episodes"]),
         ([game, "--checkpoint", "best"], ["no best checkpoint", "newest"]),
     ):
         assert main("eval", *arguments) == 2

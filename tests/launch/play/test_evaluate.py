@@ -1,21 +1,17 @@
 """Complete episodes, played greedily, against returns known from the environments' rules."""
 
-import json
 import math
 import statistics
-from io import StringIO
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from agents import Agent
 from agents.cores import Core
 from envs import EnvsConfig, make_env
-from launch.flow.evaluate import ENVS_PER_TASK, Score, evaluate, mean_normalised
-from launch.report.table import score_table
-from tests.launch.runs import copy_run, main
+from launch.flow.evaluate import Score, evaluate, mean_normalised
+from launch.flow.levels import ENVS_PER_TASK
 from tests.worlds import Count, counting_length, counting_reward
 
 COUNTING = EnvsConfig(tasks=("tests.worlds:Counting-v0",))
@@ -89,7 +85,8 @@ def test_each_environment_plays_its_share_and_the_mean_is_of_those(episodes, act
 def test_an_agent_that_remembers_solves_a_tmaze():
     """The state is carried from step to step and forgotten between episodes."""
     (score,) = evaluate(agent_of(Remember()), TMAZE, "train", 40, 0)
-    assert score == Score("train", TMAZE.tasks[0], 40, 1.0, 0.0, None)
+    assert score == Score("train", TMAZE.tasks[0], (1.0,) * 40, (), None)
+    assert (score.episodes, score.mean, score.standard_error) == (40, 1.0, 0.0)
 
 
 def test_an_agent_without_memory_is_right_half_of_the_time():
@@ -101,56 +98,10 @@ def test_an_agent_without_memory_is_right_half_of_the_time():
     assert elsewhere.mean != left.mean  # another seed, other mazes
 
 
-def test_the_table_shows_every_score_and_the_means():
+def test_the_mean_of_all_games_needs_a_range_for_each():
     scores = [
-        Score("train", "bigfish", 10, 12.345, 0.5, 0.291),
-        Score("train", "maze", 10, 7.5, 0.25, 0.5),
-        Score("test1", "bigfish", 10, 4.0, 0.125, 0.0769),
-        Score("test1", "maze", 1, 5.0, None, None),
+        Score("train", "bigfish", (12.35,), (0,), 0.291),
+        Score("train", "maze", (7.5,), (0,), 0.5),
     ]
-    console = Console(width=100, record=True, file=StringIO())
-    console.print(score_table(scores))
-    lines = [line.split() for line in console.export_text().splitlines()]
-    assert ["train", "bigfish", "10", "12.35", "0.50", "0.291"] in lines
-    assert ["train", "mean", f"{(0.291 + 0.5) / 2:.3f}"] in lines
-    assert ["test1", "maze", "1", "5.00", "-", "-"] in lines
-    assert ["test1", "mean", "-"] in lines  # not of some of the games
-    assert mean_normalised(scores[:2]) == pytest.approx(0.3955)
-    assert mean_normalised(scores) is None
-
-
-def test_the_command_prints_and_writes_the_scores_and_leaves_the_run_alone(
-    trained_tmaze, tmp_path, capsys
-):
-    run = copy_run(trained_tmaze, tmp_path / "run")
-    there = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    capsys.readouterr()
-    assert main("eval", "run", "--episodes", "3", "--seed", "7", "--json", "scores.json") == 0
-    table = capsys.readouterr().out.splitlines()
-    result = json.loads((tmp_path / "scores.json").read_text())
-    # The only split outside ProcGen.
-    (score,) = result.pop("scores")
-    assert result == {"run": "run", "frames": 400, "seed": 7, "mean_normalised": {"train": None}}
-    assert (score["split"], score["task"], score["episodes"]) == ("train", TMAZE.tasks[0], 3)
-    assert score["mean"] in (-1, pytest.approx(-1 / 3), pytest.approx(1 / 3), 1)
-    error = f"{score['standard_error']:.2f}"
-    assert any(
-        line.split() == ["train", TMAZE.tasks[0], "3", f"{score['mean']:.2f}", error, "-"]
-        for line in table
-    )
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == there
-
-
-def test_games_are_played_on_the_levels_of_each_split(trained_procgen, tmp_path, capsys):
-    arguments = ["--split", "train", "--split", "test1", "--episodes", "2", "--json", "s.json"]
-    assert main("eval", str(trained_procgen), *arguments) == 0
-    result = json.loads((tmp_path / "s.json").read_text())
-    played = [(score["split"], score["task"], score["episodes"]) for score in result["scores"]]
-    games = ("bigfish", "maze")
-    assert played == [(split, game, 2) for split in ("train", "test1") for game in games]
-    for split in ("train", "test1"):
-        values = [s["normalised"] for s in result["scores"] if s["split"] == split]
-        assert result["mean_normalised"][split] == pytest.approx(statistics.fmean(values))
-    # easy: bigfish 1 to 40, maze 5 to 10 (arXiv 1912.01588)
-    for score, (low, high) in zip(result["scores"], [(1, 40), (5, 10)] * 2, strict=True):
-        assert score["normalised"] == pytest.approx((score["mean"] - low) / (high - low))
+    assert mean_normalised(scores) == pytest.approx(0.3955)
+    assert mean_normalised([*scores, scores[0]._replace(normalised=None)]) is None
