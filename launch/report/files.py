@@ -15,5 +15,9 @@ def write_json(file: Path, tree: object) -> None:
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """Return the objects of a file that has one on each line, as a run's `metrics.jsonl`."""
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    """Return the objects of a file that has one on each line, as a run's `metrics.jsonl`.
+
+    A run that goes on may just be writing the last line: it counts when it is whole.
+    """
+    whole = file.read_text().rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
