@@ -57,7 +57,8 @@ def make_screen(config: EnvsConfig, *, seed: int) -> Screen:
         frame = _rendering(env) if renders else None
     except (EnvFault, ValueError) as error:
         env.close()
-        raise ValueError(f"task {task!r} cannot be drawn: {error}") from None
+        why = f"{error.call} {error.problem}" if isinstance(error, EnvFault) else str(error)
+        raise ValueError(f"task {task!r} cannot be drawn: {why}") from None
     return Screen(env, frame, _action_names(inner, env.spec.num_actions), None)
 
 

@@ -59,6 +59,11 @@ def _video_in_a_folder(context: click.Context, option: click.Parameter, file: Pa
     show_default=True,
     help="Record at most so many steps of the episode.",
 )
+@click.option(
+    "--sample",
+    is_flag=True,
+    help="Draw each action with its probability, as in training, and not the likeliest.",
+)
 def record(
     run: str,
     task: str,
@@ -67,8 +72,9 @@ def record(
     checkpoint: str | None,
     seed: int,
     steps: int,
+    sample: bool,
 ) -> None:
-    """Film one episode of the agent of a RUN folder, which acts greedily.
+    """Film one episode of the agent of a RUN folder.
 
     Beside the game stand the agent's own view, its value estimate and the probability of each
     action; below runs how strongly each head rewrites its own weights, where the core has such.
@@ -76,6 +82,7 @@ def record(
     import torch
     from rich.progress import Progress
 
+    from agents import greedy, sampler
     from launch.play.record import at_level, is_trained_on, record_screen
     from launch.play.trace import task_config
     from launch.prepare import check
@@ -97,11 +104,14 @@ def record(
     with Progress(console=notes, disable=not notes.is_terminal) as progress:
         bar = progress.add_task("playing", total=None)
         try:
-            recording = record_screen(agent, envs, seed, steps, partial(progress.advance, bar))
+            rule = sampler(torch.Generator().manual_seed(seed)) if sample else greedy
+            advance = partial(progress.advance, bar)
+            recording = record_screen(agent, envs, seed, steps, rule, advance)
         except ValueError as error:
             raise UserError(str(error)) from None
+        way = "sampled" if sample else "greedy"
         earned, count = recording.trace.reward.sum(), len(recording.trace.reward)
-        remarks = [f"{config.agent.core} after {saved.frames:,} frames, greedy"]
+        remarks = [f"{config.agent.core} after {saved.frames:,} frames, {way}"]
         if recording.level is not None:
             known = "" if is_trained_on(config.envs, recording.level) else "not "
             remarks.append(f"level {recording.level} ({known}trained on)")

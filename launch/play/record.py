@@ -9,7 +9,8 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from agents import Agent
+from agents import Agent, greedy
+from agents.acting import ActionRule
 from envs import EnvsConfig, Picture, make_screen
 from launch.play.trace import Trace, play
 
@@ -53,15 +54,17 @@ def record_screen(
     envs: EnvsConfig,
     seed: int,
     most: int,
+    rule: ActionRule = greedy,
     advance: Callable[[], None] = lambda: None,
 ) -> Recording:
-    """Play the first episode of an environment greedily, and keep what it shows.
+    """Play the first episode of an environment, and keep what it shows.
 
     Args:
         agent: on the CPU.
         envs: of the one task that is played.
         seed: of the environment.
         most: steps that are recorded, at least 1; the rest of a longer episode is not played.
+        rule: picks the actions.
         advance: called at every step.
 
     Raises:
@@ -77,7 +80,7 @@ def record_screen(
         advance()
 
     with closing(screen.env) as env:
-        trace = play(agent, env, watch, most)
+        trace = play(agent, env, watch, most, rule)
     return Recording(trace, frames if draw else None, screen.action_names, screen.level)
 
 

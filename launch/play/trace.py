@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from agents import Actor, ActorStep, Agent, greedy
+from agents.acting import ActionRule
 from envs import EnvsConfig, Timestep, VectorEnv, make_env
 from launch.flow.limit import check_length
 
@@ -64,21 +65,23 @@ def play(
     env: VectorEnv,
     watch: Callable[[], None] = lambda: None,
     most: int | None = None,
+    rule: ActionRule = greedy,
 ) -> Trace:
-    """Play the first episode of an environment that was just made, acting greedily.
+    """Play the first episode of an environment that was just made.
 
     Args:
         agent: on the CPU.
         env: N = 1.
         watch: called at every step, while the environment shows its observation.
         most: steps, after which an episode that goes on is left; at least 1.
+        rule: picks the actions.
 
     Raises:
         EnvFault: as `record`.
     """
     seen: list[Timestep] = []
     steps: list[ActorStep] = []
-    actor = Actor(agent, 1, greedy)
+    actor = Actor(agent, 1, rule)
     start = actor.state
     now = env.observe().copy()
     while not seen or not (now.first or len(seen) == most):

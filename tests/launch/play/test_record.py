@@ -193,6 +193,23 @@ def test_the_command_films_a_level(trained_procgen, tmp_path, capsys):
         assert len([*container.decode(video=0)]) == 4
 
 
+def test_actions_are_drawn_if_that_is_asked_for(trained_procgen, monkeypatch, capsys):
+    kept = []
+
+    def kept_picture(recording, title, notes):
+        kept.append((recording.trace.action.tolist(), notes))
+        return draw_recording(recording, title, notes)
+
+    monkeypatch.setattr("launch.report.overlay.draw_recording", kept_picture)
+    command = ("record", str(trained_procgen), "--task", "maze", "--steps", "20", "--out", "a.gif")
+    for options in ([], ["--sample"], ["--sample"], ["--sample", "--seed", "1"]):
+        assert main(*command, *options) == 0
+    (greedy, how), (first, said), (again, _), (other, _) = kept
+    assert first == again != other
+    assert len(set(first)) > len(set(greedy))  # it has hardly learnt: all actions are likely
+    assert how[0].endswith("greedy") and said[0].endswith("sampled")
+
+
 def test_bad_input_is_one_line(trained_procgen, trained_tmaze, capsys):
     games, maze = str(trained_procgen), str(trained_tmaze)
     task = "memory/TMaze-8"

@@ -78,6 +78,12 @@ def test_the_first_episode_is_recorded_with_what_answered_each_step(seed):
     assert change.tolist() == [[t, 10 * (t > 0)] for t in steps]
 
 
+def test_the_rule_picks_the_actions():
+    env = make_env(MAZE, 1, seed=1)
+    trace = play(clock_agent(), env, rule=lambda logits: logits.argmin(-1))
+    assert trace.action.tolist() == [int(t < 2) for t in range(9)]
+
+
 def test_an_episode_is_left_after_the_most_steps_that_are_wanted():
     whole = record(clock_agent(), MAZE, seed=1)
     env = make_env(MAZE, 1, seed=1)
