@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from torch import Tensor
 
@@ -162,7 +163,9 @@ def play_splits(
     """Play all splits of a player; the arguments are those of `evaluate`."""
     scores: list[Score] = []
     for name, envs in player.splits.items():
-        bar = progress.add_task(f"{player.run.path} {name}", total=episodes * len(envs.tasks))
+        bar = progress.add_task(
+            escape(f"{player.run.path} {name}"), total=episodes * len(envs.tasks)
+        )
         advance = partial(progress.advance, bar)
         rule = _of_finite(sampler(torch.Generator().manual_seed(seed)) if sample else greedy)
         left_out = player.left_out.get(name, {})
