@@ -14,6 +14,7 @@ from envs.faults import EnvFault
 from launch.config.source import dump_config
 from launch.errors import RunError
 from launch.flow.base import Flow, UpdateReport, passes
+from launch.flow.resources import is_submitted_job
 from launch.job import AnyJob
 from launch.run.dashboard import Dashboard
 from launch.run.display import Display, make_display
@@ -60,7 +61,8 @@ def drive(
         # After Ray, which puts a handler of its own for SIGTERM.
         driver = Driver(job, run, flow, dashboard, display)
         # A learner elsewhere answers between its updates; the copy of its state may be older.
-        grace = GRACE if flow.newest() is None else REMOTE_GRACE
+        patient = flow.newest() is not None and not is_submitted_job()
+        grace = REMOTE_GRACE if patient else GRACE
         with StopRequest(driver.stop_at_once if own_process else None, grace) as stop:
             driver.run(stop)
 

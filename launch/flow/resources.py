@@ -93,8 +93,12 @@ def cluster_address(config: AnyConfig) -> str | None:
 
     A job that was submitted to a cluster (`ray job submit`) runs on that cluster.
     """
-    submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAY_ADDRESS" in os.environ
-    return config.launch.address or ("auto" if submitted else None)
+    return config.launch.address or ("auto" if is_submitted_job() else None)
+
+
+def is_submitted_job() -> bool:
+    """Return whether this process is a job that the job server of a Ray cluster has started."""
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and "RAY_ADDRESS" in os.environ
 
 
 def worker_threads(config: RunConfig) -> int:

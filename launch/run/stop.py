@@ -19,7 +19,8 @@ GRACE = 1.5
 
 
 REMOTE_GRACE = 6.0
-"""The same for a learner in another process, which may have two updates before it."""
+"""The same for a learner in another process, which may have two updates before it. It
+is too long for a job that was submitted to Ray."""
 
 
 class StopRequest:
