@@ -18,7 +18,8 @@ def table(
     """Return a table; numbers stand on the right, None is a dash, a text stays as it is."""
     made = Table(box=None, header_style="bold", caption=caption)
     for title, form in columns:
-        made.add_column(title, justify="right" if form else "left")
+        # On a narrow terminal a name or number goes on in the next line: none is cut.
+        made.add_column(title, justify="right" if form else "left", overflow="fold")
     for row in rows:
         cells = zip(row, columns, strict=True)
         made.add_row(*(_cell(value, form) for value, (_, form) in cells))
@@ -39,9 +40,7 @@ def findings_table(findings: Sequence[Finding], most: int) -> Table:
     columns = [("kind", ""), ("where", ""), ("shape", ""), ("NaN", ",d"), ("inf", ",d")]
     rest = len(findings) - len(rows)
     columns.append(("first index", ""))
-    made = table(columns, rows, caption=f"and {rest} that follow" if rest else None)
-    made.columns[1].overflow = "fold"  # a name is never cut
-    return made
+    return table(columns, rows, caption=f"and {rest} that follow" if rest else None)
 
 
 def _sizes(numbers: Sequence[int]) -> str:

@@ -56,8 +56,8 @@ def result(*heights, tree=PROCGEN, left_out=None, splits=SPLITS, **changes):
     )
 
 
-def text(table):
-    console = Console(width=100, record=True, file=StringIO())
+def text(table, width=100):
+    console = Console(width=width, record=True, file=StringIO())
     console.print(table)
     return [" ".join(line.split()) for line in console.export_text().splitlines()]
 
@@ -83,6 +83,12 @@ def test_a_row_for_each_core_and_what_differs_beside_it():
         "checkpoint best, frames learnt 100, seeds 0, actions greedy, episodes 2, "
         "leaked levels left out no. The intervals are over episodes."
     )
+
+
+def test_on_a_narrow_terminal_no_number_is_cut():
+    shown = "".join(text(return_table([result(12345.0, splits=[*SPLITS, "test2", "test3"])]), 40))
+    assert "…" not in shown
+    assert "..." not in shown
 
 
 def test_seeds_are_one_row():
