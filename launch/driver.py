@@ -11,7 +11,6 @@ import psutil
 from rich.console import Console
 
 from envs.faults import EnvFault
-from launch.config.source import dump_config
 from launch.errors import RunError
 from launch.flow.base import Flow, UpdateReport, passes
 from launch.flow.resources import is_submitted_job
@@ -52,9 +51,9 @@ def drive(
     resumed_at = saved.frames if saved else None
     if saved:
         job.metrics.load(saved.metrics, saved.frames, saved.flow.version)
-    text, total = dump_config(job.config), job.config.total_frames
+    total = job.config.total_frames
     with (
-        closing(Dashboard(run, text, job.view.charts, resumed_at)) as dashboard,
+        closing(Dashboard(run, job.config, job.view, resumed_at)) as dashboard,
         closing(_start(job, saved)) as flow,
         make_display(console, job.view, total, job.metrics.frames) as display,
     ):

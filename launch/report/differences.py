@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from launch.config.source import AnyConfig
 
 # What may differ between runs, and says nothing about what is compared.
 SILENT = (
     *("seed", "run_dir", "launch.", "checkpoint.", "validation.", "log_every_frames"),
     *("held_out.", "envs.threads"),
 )
-
-
-def values_of(config: AnyConfig) -> dict[str, str]:
-    """Return the values of a configuration by dotted key."""
-    return _flat(config.model_dump(mode="json"))
 
 
 def differing_keys(configs: Sequence[Mapping[str, str]]) -> list[str]:
@@ -39,13 +31,3 @@ def short_name(key: str) -> str:
 def labelled(key: str, value: str | None) -> str:
     """Write a core by its name alone, and all else with the last part of its key."""
     return str(value) if short_name(key) == "core" else f"{short_name(key)} {value}"
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from launch.config.fewshot import FewShotConfig
 from launch.config.source import AnyConfig
+from launch.config.values import values_of
 from launch.errors import UserError
 from launch.report.curves import Curve, Panel, draw
-from launch.report.differences import differing_keys, labelled, values_of
+from launch.report.differences import differing_keys, labelled
 from launch.report.files import read_rows
 from launch.run.folder import RunFolder
 

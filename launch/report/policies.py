@@ -11,10 +11,11 @@ from typing import Any
 from rich.table import Table
 
 from envs import NORMALISATION
+from launch.config.values import values_of
 from launch.play.evaluate import Evaluation
 from launch.play.intervals import Estimate
 from launch.play.policies import PolicyResult
-from launch.report.differences import differing_keys, values_of
+from launch.report.differences import differing_keys
 from launch.report.facts import differing, plain, shared, with_half
 from launch.report.table import table
 

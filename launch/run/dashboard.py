@@ -7,8 +7,11 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+from launch.config.source import AnyConfig
+from launch.run.description import describe
 from launch.run.folder import RunFolder
-from launch.run.view import Charts
+from launch.run.starts import read_starts
+from launch.run.view import View
 
 
 class Dashboard:
@@ -16,22 +19,23 @@ class Dashboard:
 
     Args:
         run: its folder.
-        config: the run's, as YAML.
-        charts: of TensorBoard's custom scalars page, by category.
+        config: the run's.
+        view: what is drawn, and by what it is judged.
         resumed_at: the frames of the checkpoint that it goes on from.
     """
 
     def __init__(
         self,
         run: RunFolder,
-        config: str,
-        charts: dict[str, Charts],
+        config: AnyConfig,
+        view: View,
         resumed_at: int | None = None,
     ) -> None:
         self._run = run
         self._open(resumed_at)
-        self._writer.add_text("config", f"```yaml\n{config}```", resumed_at or 0)
-        self._writer.add_custom_scalars(charts)
+        *_, start = {}, *read_starts(run.path)
+        describe(self._writer, config, view.scores, start, resumed_at or 0)
+        self._writer.add_custom_scalars(view.charts)
 
     def write(self, row: dict[str, float]) -> None:
         """Append one row."""

@@ -20,7 +20,8 @@ def fewshot_view(episodes: EpisodesConfig, memory: Sequence[str]) -> View:
         episodes: what it learns from.
         memory: the learner's names for what the memory does.
     """
-    return View("fewshot", "images", _charts(_shots(episodes), memory), _table, _summary)
+    charts = _charts(_shots(episodes), memory)
+    return View("fewshot", "images", (VALIDATION, TRAIN), charts, _table, _summary)
 
 
 def _shots(episodes: EpisodesConfig) -> list[int]:

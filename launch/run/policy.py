@@ -122,7 +122,16 @@ def policy_view(envs: EnvsConfig, held_out: bool, memory: Sequence[str]) -> View
         held_out: whether it plays held-out levels too.
         memory: the learner's names for what the memory does, see `memory_names`.
     """
-    return View("train", "frames", _charts(envs, held_out, memory), _table, _summary)
+    kinds = ["held_out", "return"] if held_out else ["return"]
+    tasks = [f"{kind}/{task}" for kind in kinds for task in envs.tasks]
+    means = [f"{kind}_normalised/mean" for kind in kinds] if _has_ranges(envs) else []
+    charts = _charts(envs, held_out, memory)
+    return View("train", "frames", [*means, *tasks], charts, _table, _summary)
+
+
+def _has_ranges(envs: EnvsConfig) -> bool:
+    """Return whether the returns of all tasks can be normalised."""
+    return all(normalise(task, envs.distribution_mode, 0.0) is not None for task in envs.tasks)
 
 
 def _charts(envs: EnvsConfig, held_out: bool, memory: Sequence[str]) -> dict[str, Charts]:
@@ -131,7 +140,7 @@ def _charts(envs: EnvsConfig, held_out: bool, memory: Sequence[str]) -> dict[str
     overview: Charts = {}
     if held_out:
         kinds, levels = ["return", "held_out"], "return on training and on held-out levels"
-    if all(normalise(task, envs.distribution_mode, 0.0) is not None for task in tasks):
+    if _has_ranges(envs):
         means = [f"{kind}_normalised/mean" for kind in kinds]
         overview[f"normalised {levels}, mean of the games"] = lines(*means)
         if held_out:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.table import Table
@@ -19,6 +19,7 @@ class View(NamedTuple):
 
     command: str  # that starts such a run: "train", "fewshot"
     unit: str  # what `frames` counts: "frames", "images"
+    scores: Sequence[str]  # tags of what the run is judged by, the most telling first
     charts: dict[str, Charts]  # by category
     table: Callable[[Row], Table]  # of the live display
     summary: Callable[[Row], str]  # end of a plain line

@@ -7,15 +7,17 @@ from itertools import pairwise
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from envs import EnvsConfig, Episode
-from launch.config.source import dump_config, parse_config
+from launch.config.source import parse_config
 from launch.flow.base import RolloutInfo, UpdateReport
 from launch.flow.build import build_agent
 from launch.run.dashboard import Dashboard, set_aside_after
 from launch.run.folder import RunFolder
 from launch.run.memory_charts import memory_names
 from launch.run.policy import WINDOW, PolicyMetrics, policy_view
+from launch.run.starts import read_starts
 from tests.launch.runs import (
     TMAZE,
     assert_resumes_as_uninterrupted,
@@ -130,8 +132,8 @@ def written(request, tmp_path):
     collected = PolicyMetrics(config.envs, 1, T)
     dashboard = Dashboard(
         run,
-        dump_config(config),
-        policy_view(config.envs, False, memory_names(build_agent(config), config.envs)).charts,
+        config,
+        policy_view(config.envs, False, memory_names(build_agent(config), config.envs)),
     )
     made = []
     for update in (1, 2):
@@ -160,6 +162,34 @@ def test_tensorboard_shows_the_same_numbers_under_the_same_names(written):
     for tag in events.Tags()["scalars"]:
         found = [(event.step, event.value) for event in events.Scalars(tag)]
         assert found == [(row["frames"], pytest.approx(row[tag])) for row in made]
+
+
+def test_tensorboard_shows_the_hyper_parameters_beside_the_scores(written):
+    run, config, made = written
+    found = events_of(run.path)
+    pages = {tag: data.plugin_data for tag, data in found.summary_metadata.items()}
+    data = {
+        tag.removeprefix("_hparams_/"): HParamsPluginData.FromString(page.content)
+        for tag, page in pages.items()
+        if page.plugin_name == "hparams"
+    }
+    values = data["session_start_info"].session_start_info.hparams
+    assert values["learner.unroll_length"].string_value == str(config.learner.unroll_length)
+    assert values["agent.core"].string_value == "srwm"
+    assert "run_dir" not in values
+    scores = [info.name.tag for info in data["experiment"].experiment.metric_infos]
+    assert scores[-1] == f"return/{config.envs.tasks[-1]}"
+    assert (scores[0] == "return_normalised/mean") == config.envs.is_procgen
+    assert set(scores) <= set(made[0])
+
+
+def test_tensorboard_shows_how_the_run_was_started(trained_procgen):
+    (event,) = events_of(trained_procgen).Tensors("start/text_summary")
+    text = event.tensor_proto.string_val[0].decode()
+    (start,) = read_starts(trained_procgen)
+    assert {"command", "host", "commit", "torch"} <= set(start)
+    for name, value in start.items():
+        assert f"    {name}: {value}" in text.splitlines()
 
 
 def test_the_prepared_charts_are_there_and_name_tags_that_exist(written):
