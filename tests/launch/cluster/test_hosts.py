@@ -32,8 +32,8 @@ _, TOKEN, HEAD, NODE, SUBMIT, LAPTOP, _WATCH, STOP = re.findall(
 SMALL_NODE = {"ray start": "ray start --num-cpus=1"}
 SMALL_RUN = {
     "launch.workers=16": "launch.workers=2 launch.envs_per_worker=6 launch.learner_threads=1 "
-    "envs.tasks=[memory/TMaze-8] agent.encoder=mlp agent.core=lstm agent.lstm.hidden_size=16 "
-    "learner.unroll_length=20 learner.batch_size=6 log_every_frames=1200 "
+    "envs.tasks=[bigfish] agent.encoder=impala_small agent.core=lstm agent.lstm.hidden_size=16 "
+    "learner.unroll_length=20 learner.batch_size=6 log_every_frames=240 "
     "checkpoint.every_frames=1_000_000_000",
 }
 JOIN = "srwm train paper-easy6 launch.address=192.0.2.2:6379"
@@ -71,7 +71,7 @@ class Run:
 
     def goes_on(self):
         before = self.frames()
-        self.wait_until(lambda: self.frames() > before + 5_000)
+        self.wait_until(lambda: self.frames() > before + 1_000)
 
     def wait_until(self, condition, seconds=180):
         end = time.monotonic() + seconds
