@@ -120,8 +120,9 @@ def recovery(event: Event, samples: Sequence[Sample]) -> float | None:
     Returns:
         None if that never was.
     """
-    before = next((s for s in reversed(samples) if s.time <= event.time), None)
     counter = COUNTERS.get(event.kind)
+    own = _own_rows(samples, event.life)
+    before = next((s for s in reversed(own) if s.time <= event.time), None)
     counted = before.faults.get(counter, 0) if before and counter else 0
     for last, sample in pairwise(samples):
         if sample.time <= event.time or sample.frames <= last.frames:
@@ -132,6 +133,16 @@ def recovery(event: Event, samples: Sequence[Sample]) -> float | None:
         if sample.life > event.life or (noticed and event.kind != "driver killed"):
             return sample.time - event.time
     return None
+
+
+def _own_rows(samples: Sequence[Sample], life: int) -> list[Sample]:
+    """Return the rows that a driver wrote: its counters of faults begin at 0.
+
+    The first that is seen when it starts may be the one at which it goes on.
+    """
+    own = [sample for sample in samples if sample.life == life]
+    earlier = {sample[2:4] for sample in samples if sample.life < life}
+    return own[1:] if own and own[0][2:4] in earlier else own
 
 
 def fallen_versions(samples: Sequence[Sample]) -> str:

@@ -41,6 +41,15 @@ def test_a_driver_is_back_with_new_frames_only():
     assert recovery(Event(1.5, "node lost", "", life=1), samples) == 0.5
 
 
+def test_the_counters_of_another_driver_begin_at_zero():
+    samples = [
+        *(sample(1, 50, worker_restarts=9), sample(2, 60, worker_restarts=9)),
+        sample(5, 50, life=2, worker_restarts=9),  # the row at which it goes on
+        *(sample(6, 55, life=2), sample(8, 60, life=2, worker_restarts=1)),
+    ]
+    assert recovery(Event(5.5, "environment raises", "", life=2), samples) == 2.5
+
+
 @pytest.mark.parametrize("updates", [60, 55])
 def test_a_version_that_comes_again_is_found(updates):
     samples = [sample(1, 50), sample(2, 60), sample(3, 20), sample(4, 30, updates)]
