@@ -36,6 +36,8 @@ def check_run(run: RunFolder, total_frames: int, frames_per_update: int) -> list
     """
     try:
         rows = read_rows(run.metrics_file)
+        if not run.metrics_file.read_bytes().endswith(b"\n"):
+            raise ValueError("its last row is cut off")
     except (OSError, ValueError) as error:
         return [Verdict("metrics can be read", f"{run.metrics_file}: {error}")]
     return [

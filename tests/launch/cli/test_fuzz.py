@@ -29,7 +29,7 @@ MANY = settings(FEW, max_examples=1250)
 # What would measure, play or train for long.
 LONG = [
     *("launch.prepare.prepare", "launch.sweep.recall.run_grid", "launch.play.trace.record"),
-    *("launch.bench.core.core_speed", "launch.bench.scale.scale", "launch.api.play"),
+    *("launch.bench.core.core_speed", "launch.bench.scale.scale", "launch.play.evaluate.play"),
     *("launch.prepare.check_fewshot", "launch.bench.prototypes.prototype_score"),
     "launch.play.record.record_screen",
 ]

@@ -178,8 +178,9 @@ def test_a_module_outside_the_checkout_trains_evaluates_and_resumes(tmp_path, st
     train = start("train", "c.yaml")
     assert train.ends() == 0, train.text()
     assert main("eval", "run", "--episodes", "2", "--json", "scores.json") == 0
-    (score,) = json.loads((tmp_path / "scores.json").read_text())["scores"]
-    assert (score["task"], score["episodes"]) == ("corridor/Short-v0", 2)
+    (result,) = json.loads((tmp_path / "scores.json").read_text())
+    (score,) = result["networks"][0]["episodes"]
+    assert (score["task"], len(score["returns"])) == ("corridor/Short-v0", 2)
     resume = start("train", "--resume", "run", "total_frames=480")
     assert resume.ends() == 0, resume.text()
     assert checkpoints(tmp_path / "run")[-1] == rows(tmp_path / "run")[-1]["frames"] == 480
