@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -20,7 +21,11 @@ from launch.cli.terminal import (
 from launch.errors import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from launch.play.policies import PolicyResult
+
+Result = TypeVar("Result")
 
 
 @click.command("eval")
@@ -150,7 +155,6 @@ def _refuse(why: str, options: dict[str, object]) -> None:
 def _report_policies(
     results: list[PolicyResult], file: Path | None, csv_file: Path | None, picture: Path | None
 ) -> None:
-    from launch.report.files import write_json
     from launch.report.policies import (
         as_tree,
         normalised_table,
@@ -164,15 +168,7 @@ def _report_policies(
     if normalised := normalised_table(results):
         console.print(normalised)
     console.print(shared_facts(results), highlight=False)
-    if file:
-        with writing(file):
-            write_json(file, as_tree(results))
-    if csv_file:
-        with writing(csv_file):
-            write_csv(csv_file, results)
-    if picture:
-        with writing(picture):
-            draw(results).savefig(picture, dpi=120)
+    _write(results, as_tree, write_csv, draw, file, csv_file, picture)
 
 
 def _evaluate_fewshot(
@@ -190,7 +186,6 @@ def _evaluate_fewshot(
     from launch.play.fewshot_runs import split_name
     from launch.report.fewshot import accuracy_table, as_tree, shared_facts, shot_tables, write_csv
     from launch.report.fewshot_picture import draw
-    from launch.report.files import write_json
 
     splits = [split_name(name) for name in dict.fromkeys(names)] or ["test"]
     results = api.evaluate_fewshot(
@@ -200,6 +195,21 @@ def _evaluate_fewshot(
     for by_shot in shot_tables(results):
         console.print(by_shot)
     console.print(shared_facts(results), highlight=False)
+    _write(results, as_tree, write_csv, draw, file, csv_file, picture)
+
+
+def _write(
+    results: list[Result],
+    as_tree: Callable[[list[Result]], object],
+    write_csv: Callable[[Path, list[Result]], None],
+    draw: Callable[[list[Result]], Figure],
+    file: Path | None,
+    csv_file: Path | None,
+    picture: Path | None,
+) -> None:
+    """Write the results into the files that are asked for: JSON, CSV, picture."""
+    from launch.report.files import write_json
+
     if file:
         with writing(file):
             write_json(file, as_tree(results))
